@@ -1,0 +1,81 @@
+"""Loads data from files, folders and `keras.datasets`, scaled for a likelihood."""
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+
+
+def load(source: str | os.PathLike, image_size: tuple[int, int] = (64, 64), key: str | None = None):
+    """Loads data as float32, images with an axis of channels, 8-bit values as [0, 1].
+
+    Args:
+        source: a name in `keras.datasets` (`"mnist"`, `"fashion_mnist"`,
+            `"cifar10"`, `"cifar100"`, downloaded by Keras), a `.npy` or `.npz`
+            file, or a folder of images (its subfolders included).
+        image_size: height and width that the images of a folder are resized to.
+        key: name of the array in a `.npz` file. `None` takes `x_train` or the
+            only array.
+
+    Returns:
+        Array of shape `(n, *features)`: integers from 0 to 255 divided by 255,
+        booleans as 0 and 1, floats as they are. Arrays of shape `(n, height,
+        width)` of integers or booleans get a last axis of one channel.
+
+    Raises:
+        ValueError: if the source is unknown, empty or holds no such array.
+        FileNotFoundError: if it is a path at which nothing is.
+
+    Example:
+        >>> x = load("mnist")  # (60000, 28, 28, 1) in [0, 1]
+    """
+    if str(source) in KERAS_DATASETS:
+        (array, _), _ = getattr(keras.datasets, str(source)).load_data()
+        return _scaled(array)
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"There is no file or folder {str(source)!r}. Give a .npy or .npz file, a folder of "
+            f"images, or one of {', '.join(KERAS_DATASETS)}."
+        )
+    if path.is_dir():
+        return _load_folder(path, image_size)
+    if path.suffix not in (".npy", ".npz"):
+        raise ValueError(f"{path} is neither a .npy or .npz file nor a folder of images.")
+    with open(path, "rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        return _scaled(loaded if path.suffix == ".npy" else _member(loaded, path, key))
+
+
+def _member(arrays, path, key):
+    if key is None:
+        key = "x_train" if "x_train" in arrays.files or len(arrays.files) != 1 else arrays.files[0]
+    if key not in arrays.files:
+        raise ValueError(f"{path} has no array {key!r}. Give key, one of {arrays.files}.")
+    return arrays[key]
+
+
+def _load_folder(path, image_size):
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise ValueError(f"{path} holds no images ({', '.join(IMAGE_SUFFIXES)}).")
+    images = np.empty((len(files), *image_size, 3), "float32")
+    for i, file in enumerate(files):
+        image = keras.utils.load_img(file, target_size=image_size, interpolation="bilinear")
+        images[i] = keras.utils.img_to_array(image, data_format="channels_last") / 255.0
+    grey = np.ptp(images, axis=-1).max() == 0
+    return images[..., :1] if grey else images
+
+
+def _scaled(array):
+    if array.dtype.kind not in "iub":
+        return array.astype("float32")
+    if array.ndim == 3:
+        array = array[..., None]
+    # 0 and 1 alone are binary data, whatever the type that holds them.
+    divisor = 255.0 if array.size and array.max() > 1 else 1.0
+    return array.astype("float32") / divisor

@@ -1,0 +1,70 @@
+"""CompiledInference: what encode, decode, reconstruct and sample run on."""
+
+from collections.abc import Callable
+
+import numpy as np
+from keras import ops
+
+from keras_vae.training import checks
+from keras_vae.training.backend import compile_inference
+
+
+class CompiledInference:
+    """Compiles a model's functions when first used and runs them over arrays of any size.
+
+    Args:
+        model: the model whose weights the functions read.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.compiled = {}
+
+    def __call__(self, function: Callable, x, features, batch_size: int) -> np.ndarray:
+        """Applies `function` in batches.
+
+        The last batch is padded to the size of the others, so that nothing is
+        compiled for it; an `x` of one batch keeps its own size.
+
+        Args:
+            function: a method of the model, from a tensor `(batch, *features)`
+                to a tensor with that batch.
+            x: array of shape `(n, *features)`; a memory map is read by batches.
+            features: the expected shape of one sample of x.
+            batch_size: rows per compiled call.
+
+        Returns:
+            Array of shape `(n, ...)`.
+
+        Raises:
+            ValueError: if the model is not built or x is not of that shape.
+        """
+        name = function.__name__
+        self.model.check_built(name)
+        x = _as_rows(name, x, features)
+        if name not in self.compiled:
+            self.compiled[name] = compile_inference(function, self.model)
+        outputs = None
+        for start in range(0, len(x), batch_size):
+            batch = np.asarray(x[start : start + batch_size])
+            rows = len(batch)
+            if start and rows < batch_size:
+                batch = np.concatenate([batch, np.repeat(batch[:1], batch_size - rows, axis=0)])
+            output = self.compiled[name](batch)[:rows]
+            if outputs is None:
+                outputs = np.empty((len(x), *output.shape[1:]), output.dtype)
+            outputs[start : start + rows] = output
+        return outputs
+
+
+def _as_rows(name, x, features):
+    if not isinstance(x, np.ndarray):
+        x = ops.convert_to_numpy(x) if checks.is_array(x) else np.asarray(x, dtype="float32")
+    if not checks.matches(x.shape, (None, *features)) or not len(x):
+        hint = " One sample needs a batch axis: x[None]." if x.shape == tuple(features) else ""
+        raise ValueError(
+            f"{name} takes an array of shape (n, {', '.join(map(str, features))}) with n > 0; "
+            f"received {x.shape}.{hint}"
+        )
+    # One dtype, so that float64 arrays do not compile a second function.
+    return x if x.dtype.kind in "iub" or x.dtype == "float32" else x.astype("float32")

@@ -1,0 +1,56 @@
+"""Categorical likelihood over the last axis, for one-hot data."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.likelihoods.likelihood import (
+    Likelihood,
+    check_logits_or_probabilities,
+    sum_features,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Categorical(Likelihood):
+    """log p(x|z) = Σ x log p, in nats, x one-hot and p normalized over the last axis.
+
+    Args:
+        from_logits: whether the decoder gives unnormalized log-probabilities
+            or p itself, kept 1e-7 away from 0.
+    """
+
+    def __init__(self, from_logits: bool = True):
+        self.from_logits = from_logits
+
+    def log_prob(self, target, params):
+        x, params = ops.cast(target, "float32"), ops.cast(params, "float32")
+        if self.from_logits:
+            return sum_features(x * ops.log_softmax(params, axis=-1), x)
+        return sum_features(x * ops.log(ops.clip(params, 1e-7, 1.0)), x)
+
+    def mean(self, params):
+        params = ops.cast(params, "float32")
+        return ops.softmax(params, axis=-1) if self.from_logits else params
+
+    def sample(self, params, seed=None):
+        shape = ops.shape(params)
+        log_p = ops.log(ops.clip(self.mean(params), 1e-7, 1.0))
+        draws = keras.random.categorical(ops.reshape(log_p, (-1, shape[-1])), 1, seed=seed)
+        return ops.reshape(ops.one_hot(draws, shape[-1], dtype="float32"), shape)
+
+    def check_target(self, target):
+        sums = target.sum(axis=-1, dtype="float64")
+        if target.min() < 0 or not np.allclose(sums, 1.0, atol=1e-3):
+            raise ValueError(
+                "Categorical needs one-hot data (non-negative, summing to 1 over the last axis); "
+                f"the data goes from {target.min():.6g} to {target.max():.6g} and its last axis "
+                f"sums to values from {sums.min():.6g} to {sums.max():.6g}. "
+                "keras.utils.to_categorical makes integer categories one-hot."
+            )
+
+    def check_params(self, params):
+        check_logits_or_probabilities("Categorical", params, self.from_logits)
+
+    def get_config(self):
+        return {"from_logits": self.from_logits}

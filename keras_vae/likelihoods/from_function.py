@@ -1,0 +1,46 @@
+"""FromFunction: a likelihood made of the user's own log-likelihood function."""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_vae.likelihoods.likelihood import Likelihood
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class FromFunction(Likelihood):
+    """A likelihood whose `log_prob` is `log_likelihood(target, params)`.
+
+    `VAE(likelihood=f)` is short for `VAE(likelihood=FromFunction(f))`. A
+    function that is to be saved must be registered with
+    `keras.saving.register_keras_serializable`.
+
+    Args:
+        log_likelihood: `(target, params)` to log p(target | params), in nats,
+            of shape `(batch,)`: summed over a sample's features.
+        mean: `(params)` to the expected target. `None` takes the params
+            themselves.
+    """
+
+    def __init__(self, log_likelihood: Callable, mean: Callable | None = None):
+        self.log_likelihood = log_likelihood
+        self.mean_function = mean
+
+    def log_prob(self, target, params):
+        log_prob = self.log_likelihood(ops.cast(target, "float32"), ops.cast(params, "float32"))
+        return ops.cast(log_prob, "float32")
+
+    def mean(self, params):
+        params = ops.cast(params, "float32")
+        return params if self.mean_function is None else self.mean_function(params)
+
+    def get_config(self):
+        return {
+            "log_likelihood": keras.saving.serialize_keras_object(self.log_likelihood),
+            "mean": keras.saving.serialize_keras_object(self.mean_function),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})

@@ -1,0 +1,134 @@
+"""Convolutional networks, for images of any size."""
+
+import math
+
+import keras
+from keras import layers
+
+from keras_vae.networks.stack import Stack, check_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class ConvEncoder(Stack):
+    """Convolutions of stride 2, then flattened.
+
+    Each layer halves height and width, rounding up: 250, 125, 63, 32, 16.
+
+    Args:
+        filters: number of channels of each convolution.
+        kernel_size: side of the kernels, in pixels.
+        activation: name or function, applied after each convolution.
+
+    Call arguments:
+        inputs: images of shape `(batch, height, width, channels)`.
+
+    Returns:
+        Features of shape `(batch, height' * width' * filters[-1])`.
+
+    Example:
+        >>> network = ConvEncoder((64, 128, 256, 512))
+    """
+
+    def __init__(
+        self, filters: tuple[int, ...] = (32, 64), kernel_size: int = 3, activation="relu", **kwargs
+    ):
+        self.filters = check_shape("filters", filters)
+        self.kernel_size = kernel_size
+        self.activation = keras.activations.get(activation)
+        convolutions = [
+            layers.Conv2D(n, kernel_size, strides=2, padding="same", activation=self.activation)
+            for n in self.filters
+        ]
+        super().__init__([*convolutions, layers.Flatten()], **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "activation": keras.activations.serialize(self.activation),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class ConvDecoder(Stack):
+    """A dense layer and transposed convolutions of stride 2: the mirror of `ConvEncoder`.
+
+    The code is projected to the small image that the encoder ends with, of
+    `filters[0]` channels; each following convolution doubles height and width,
+    cropped to the size that the encoder passed through (16, 32, 63, 125, 250),
+    so that `ConvEncoder((64, 128))` is mirrored by `filters=(128, 64)`.
+
+    Args:
+        output_shape: `(height, width, channels)` of one sample's params.
+        filters: channels of the small image and after each convolution but
+            the last, which has those of `output_shape`.
+        kernel_size: side of the kernels, in pixels.
+        activation: name or function, applied after each layer but the last.
+            The output is raw: logits for Bernoulli, means for Gaussian.
+
+    Call arguments:
+        inputs: latent codes of shape `(batch, latent_dim)`.
+
+    Returns:
+        Params of shape `(batch, height, width, channels)`.
+
+    Raises:
+        ValueError: if `output_shape` is not `(height, width, channels)`.
+
+    Example:
+        >>> decoder = ConvDecoder((250, 250, 3), filters=(512, 256, 128, 64))
+    """
+
+    def __init__(
+        self,
+        output_shape: tuple[int, int, int],
+        filters: tuple[int, ...] = (64, 32),
+        kernel_size: int = 3,
+        activation="relu",
+        **kwargs,
+    ):
+        self.image_shape = check_shape("output_shape", output_shape)
+        if len(self.image_shape) != 3:
+            raise ValueError(
+                "ConvDecoder needs output_shape=(height, width, channels); "
+                f"received {self.image_shape}. For other data use DenseDecoder."
+            )
+        self.filters = check_shape("filters", filters)
+        self.kernel_size = kernel_size
+        self.activation = keras.activations.get(activation)
+
+        height, width, channels = self.image_shape
+        sizes = [(height, width)]
+        for _ in self.filters:
+            sizes.append(tuple(math.ceil(size / 2) for size in sizes[-1]))
+        sizes.reverse()
+        small_image = (*sizes[0], self.filters[0])
+        stack = [
+            layers.Dense(math.prod(small_image), activation=self.activation),
+            layers.Reshape(small_image),
+        ]
+        for i, n in enumerate((*self.filters[1:], channels)):
+            last = i == len(self.filters) - 1
+            stack.append(
+                layers.Conv2DTranspose(
+                    n,
+                    kernel_size,
+                    strides=2,
+                    padding="same",
+                    activation=None if last else self.activation,
+                )
+            )
+            excess = [(0, 2 * side - next_side) for side, next_side in zip(sizes[i], sizes[i + 1])]
+            if excess != [(0, 0), (0, 0)]:
+                stack.append(layers.Cropping2D(excess))
+        super().__init__(stack, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "output_shape": self.image_shape,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "activation": keras.activations.serialize(self.activation),
+        }

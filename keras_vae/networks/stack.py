@@ -1,0 +1,38 @@
+"""Stack: layers applied one after the other, the body that the networks share."""
+
+import keras
+
+
+class Stack(keras.layers.Layer):
+    """A layer made of `layers` in sequence.
+
+    Args:
+        layers: the layers, in the order of the data.
+    """
+
+    def __init__(self, layers: list[keras.layers.Layer], **kwargs):
+        super().__init__(**kwargs)
+        self.stack = layers
+
+    def build(self, input_shape):
+        for layer in self.stack:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        for layer in self.stack:
+            inputs = layer(inputs)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        for layer in self.stack:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+
+def check_shape(name: str, shape) -> tuple[int, ...]:
+    """Returns `shape` as a tuple of positive integers, or raises a ValueError."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not shape or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise ValueError(f"{name} must hold positive integers; received {shape}.")
+    return shape

@@ -1,0 +1,62 @@
+"""Checks that encoder, decoder and likelihood fit together."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.training.backend import is_tracing
+
+
+def check_latent_dim(latent_dim: int, decoder: keras.layers.Layer) -> None:
+    """Raises a ValueError if the decoder was built for codes of another size."""
+    if not decoder.built:
+        return
+    shape = getattr(decoder, "input_shape", None)
+    if shape is None:
+        shape = (decoder.get_build_config() or {}).get("input_shape")
+    if shape is not None and shape[-1] not in (None, latent_dim):
+        raise ValueError(
+            f"The encoder gives latent_dim={latent_dim}, but the decoder takes codes of "
+            f"{shape[-1]} dimensions (its input shape is {tuple(shape)}). Give both the same."
+        )
+
+
+def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
+    """Builds encoder and decoder and says what flows between them.
+
+    Args:
+        encoder, decoder, likelihood: the parts.
+        input_shape: shape of x, with the batch.
+
+    Returns:
+        `latent_dim` and the shape of one sample of the target.
+
+    Raises:
+        ValueError: if two parts do not fit.
+    """
+    # Symbolic calls build user-made layers that have no `build` too.
+    outputs = encoder(keras.KerasTensor(input_shape))
+    if not isinstance(outputs, (list, tuple)) or len(outputs) != 3:
+        raise ValueError(
+            "The encoder must return (z_mean, z_log_var, z), as VariationalEncoder does; "
+            f"{encoder.name} returns {outputs}."
+        )
+    latent_dim = outputs[0].shape[-1]
+    check_latent_dim(latent_dim, decoder)
+    *features, last = decoder(keras.KerasTensor((None, latent_dim))).shape[1:]
+    per_feature = getattr(likelihood, "params_per_feature", 1)
+    if last is not None and last % per_feature:
+        raise ValueError(
+            f"The likelihood needs {per_feature} params per feature, but the last axis of the "
+            f"decoder's output has {last}, which is no multiple of that."
+        )
+    if hasattr(likelihood, "check_params") and not is_tracing():
+        likelihood.check_params(_params_of_random_codes(decoder, latent_dim))
+    return latent_dim, (*features, last and last // per_feature)
+
+
+def _params_of_random_codes(decoder, latent_dim):
+    # Far from zero and in opposite pairs: only a bounded output stays in [0, 1] there.
+    half = np.random.default_rng(0).normal(scale=100.0, size=(2, latent_dim))
+    codes = np.concatenate([half, -half]).astype("float32")
+    return ops.convert_to_numpy(ops.cast(decoder(codes), "float32"))

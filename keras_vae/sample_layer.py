@@ -1,0 +1,71 @@
+"""SampleLayer: draws latent codes with the reparameterization trick."""
+
+import keras
+from keras import ops
+
+from keras_vae.seeded_layer import SeededLayer
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class SampleLayer(SeededLayer):
+    """Draws `z = z_mean + exp(0.5 * z_log_var) * epsilon`, `epsilon ~ N(0, I)`.
+
+    The gradient flows through `z_mean` and `z_log_var`, not through the noise.
+    It computes in float32 whatever the dtype policy.
+
+    Args:
+        n_samples: number of draws per input. `None` gives one draw without a
+            samples axis.
+        seed: an integer, or `None` for a seed that
+            `keras.utils.set_random_seed` controls.
+
+    Call arguments:
+        inputs: `(z_mean, z_log_var)`, each of shape `(batch, latent_dim)`.
+        n_samples: overrides the layer's own `n_samples` for this call.
+
+    Returns:
+        Shape `(batch, latent_dim)`, or `(n_samples, batch, latent_dim)`.
+
+    Raises:
+        ValueError: if `n_samples` is not a positive integer, or the two
+            inputs differ in shape.
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, section 2.4.
+
+    Example:
+        >>> z = SampleLayer()((z_mean, z_log_var))
+        >>> ten_per_input = SampleLayer(n_samples=10)((z_mean, z_log_var))
+    """
+
+    def __init__(self, n_samples: int | None = None, seed: int | None = None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(seed=seed, **kwargs)
+        self.n_samples = _check_n_samples(n_samples)
+
+    def build(self, input_shape):
+        mean_shape, log_var_shape = input_shape
+        if tuple(mean_shape) != tuple(log_var_shape):
+            raise ValueError(
+                "SampleLayer takes (z_mean, z_log_var) of one shape; received "
+                f"shapes {tuple(mean_shape)} and {tuple(log_var_shape)}."
+            )
+
+    def call(self, inputs, n_samples=None):
+        z_mean, z_log_var = inputs
+        n_samples = self.n_samples if n_samples is None else _check_n_samples(n_samples)
+        shape = ops.shape(z_mean)
+        if n_samples is not None:
+            shape = (n_samples, *shape)
+        epsilon = keras.random.normal(shape, dtype=z_mean.dtype, seed=self.seed_generator)
+        return z_mean + ops.exp(0.5 * z_log_var) * epsilon
+
+    def get_config(self):
+        return {**super().get_config(), "n_samples": self.n_samples}
+
+
+def _check_n_samples(n_samples):
+    is_count = isinstance(n_samples, int) and not isinstance(n_samples, bool) and n_samples > 0
+    if n_samples is not None and not is_count:
+        raise ValueError(f"n_samples must be a positive integer or None; received {n_samples!r}.")
+    return n_samples

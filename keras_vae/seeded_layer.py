@@ -1,0 +1,36 @@
+"""SeededLayer: a layer whose random state is saved with its weights."""
+
+import keras
+from keras import ops
+
+
+class SeededLayer(keras.layers.Layer):
+    """Base of the layers that draw random numbers.
+
+    It owns a `keras.random.SeedGenerator` and writes its state into weight
+    files, which Keras itself does not do, so that a resumed run draws the
+    numbers that the uninterrupted run would have drawn.
+
+    Args:
+        seed: an integer, or `None` for a seed that
+            `keras.utils.set_random_seed` controls.
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["seed_state"] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store):
+        own = {key: store[key] for key in store.keys()}
+        state = own.pop("seed_state")
+        super().load_own_variables(own)
+        # The backends keep seeds in different integer types.
+        self.seed_generator.state.assign(ops.cast(state[...], self.seed_generator.state.dtype))
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}

@@ -1,0 +1,65 @@
+"""The only code that asks which backend runs."""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+BACKEND = keras.backend.backend()
+
+
+def num_replicas() -> int:
+    """Returns how many replicas share a batch under `tf.distribute`, else 1."""
+    if BACKEND != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def is_tracing() -> bool:
+    """Returns whether tensors are symbols now, so that their values cannot be read."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.inside_function()
+    if BACKEND == "jax":
+        import jax
+
+        return isinstance(ops.zeros(()) + 0, jax.core.Tracer)
+    return ops.zeros(()).device.type == "meta"
+
+
+def compile_inference(function: Callable, model: keras.Model) -> Callable:
+    """Compiles `function`, of one array, that reads the weights of `model`.
+
+    The result sees the weights as they are at each call and traces once per
+    shape. It takes and returns NumPy arrays.
+    """
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(function, reduce_retracing=True)
+        return lambda x: compiled(tf.convert_to_tensor(x)).numpy()
+
+    if BACKEND == "jax":
+        import jax
+
+        @jax.jit
+        def stateless(values, x):
+            with keras.StatelessScope(state_mapping=list(zip(model.variables, values))):
+                return function(x)
+
+        def with_current_weights(x):
+            model.jax_state_sync()
+            return ops.convert_to_numpy(stateless([v.value for v in model.variables], x))
+
+        return with_current_weights
+
+    import torch
+
+    def without_gradient(x):
+        with torch.no_grad():
+            return ops.convert_to_numpy(function(ops.convert_to_tensor(x)))
+
+    return without_gradient

@@ -1,0 +1,158 @@
+"""Checks of what users pass to a VAE, before anything is trained on it."""
+
+import itertools
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def is_array(data) -> bool:
+    """Returns whether `data` is an array or tensor, not a stream of batches."""
+    return hasattr(data, "shape") and hasattr(data, "dtype")
+
+
+def first_batch(name: str, data):
+    """Looks at the first batch of a stream of batches.
+
+    Args:
+        name: what the stream is called in errors.
+        data: a tf.data.Dataset, `keras.utils.PyDataset`, torch DataLoader or generator.
+
+    Returns:
+        The batch and the stream to train on, which still begins with that batch.
+
+    Raises:
+        ValueError: if the stream is empty.
+        TypeError: if `data` is none of these.
+    """
+    if isinstance(data, (list, tuple, dict)):
+        raise TypeError(
+            f"{name} must be one array, or a dataset, generator or loader of batches; received a "
+            f"{type(data).__name__}. For a list of samples pass np.stack(samples)."
+        )
+    try:
+        if hasattr(data, "take"):
+            return next(iter(data.take(1))), data
+        if hasattr(data, "__getitem__"):
+            return data[0], data
+        iterator = iter(data)
+        batch = next(iterator)
+    except (StopIteration, IndexError):
+        raise ValueError(f"{name} is empty: it has no batch.") from None
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an array, or a dataset, generator or loader of batches; received "
+            f"{data!r}."
+        ) from None
+    if iterator is data:
+        return batch, (batch for batch in itertools.chain([batch], iterator))
+    return batch, data
+
+
+def check_array(name: str, array, shape=None) -> np.ndarray:
+    """Returns `array` as NumPy, or says what is wrong with it.
+
+    Args:
+        name: what it is called in errors.
+        array: any array or tensor.
+        shape: expected shape of one sample, `None` for sizes that are free.
+
+    Raises:
+        ValueError: if it is not numeric, is empty, has no feature axis, has NaN
+            or infinite values, or its samples are not of `shape`.
+    """
+    array = np.asarray(array) if hasattr(array, "__array_interface__") else ops.convert_to_numpy(array)
+    if array.dtype.kind in "OUSMm":
+        raise ValueError(f"{name} must hold numbers; its dtype is {array.dtype}.")
+    if array.ndim and not len(array):
+        raise ValueError(f"{name} is empty: its shape is {array.shape}.")
+    if array.ndim < 2:
+        raise ValueError(
+            f"{name} has shape {array.shape}, but needs an axis of samples and at least one of "
+            f"features. One sample is {name}[None]; samples of one feature are {name}[:, None]."
+        )
+    if shape is not None and not matches(array.shape[1:], shape):
+        raise ValueError(
+            f"{name} has samples of shape {array.shape[1:]}; the model was built for {shape}."
+        )
+    if not (np.isfinite(array.min()) and np.isfinite(array.max())):
+        raise ValueError(
+            f"{name} has NaN or infinite values. Find them with np.argwhere(~np.isfinite({name}))."
+        )
+    return array
+
+
+def check_sample_weight(sample_weight, n: int) -> None:
+    """Raises a ValueError if the weights are not `n` finite numbers of at least 0."""
+    weights = np.asarray(ops.convert_to_numpy(sample_weight))
+    if weights.shape not in ((n,), (n, 1)):
+        raise ValueError(
+            f"sample_weight must hold one weight per sample, shape ({n},); received {weights.shape}."
+        )
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError("sample_weight must be finite and not negative.")
+
+
+def check_target_shape(shape, expected) -> None:
+    """Raises a ValueError if targets are not of the shape that the decoder gives."""
+    if not matches(shape, expected):
+        raise ValueError(
+            f"The target's samples have shape {tuple(shape)}, but the decoder's output stands for "
+            f"samples of shape {tuple(expected)}. Give the decoder that output shape or reshape "
+            "the data. The target is y in fit(x, y) and x in fit(x); class labels are no target: "
+            "leave them out."
+        )
+
+
+def matches(shape, expected) -> bool:
+    """Returns whether two shapes agree wherever both sizes are known."""
+    return len(shape) == len(expected) and all(
+        a == b or a is None or b is None for a, b in zip(shape, expected)
+    )
+
+
+def check_data(vae, name: str, x, y, sample_weight):
+    """Checks what a VAE is to be trained or evaluated on, and builds it if need be.
+
+    Arrays are checked whole, streams by their first batch.
+
+    Args:
+        vae: the VAE.
+        name: what x is called in errors.
+        x: an array, or a stream of `x`, `(x, y)` or `(x, y, sample_weight)`.
+        y: the target, or `None` where it is x.
+        sample_weight: one weight per sample, or `None`.
+
+    Returns:
+        `(x, y)` to hand to Keras.
+
+    Raises:
+        ValueError: if anything in the data does not suit the model.
+        TypeError: if x is neither an array nor a stream.
+    """
+    x, y = (data.to_numpy() if hasattr(data, "to_numpy") else data for data in (x, y))
+    if is_array(x):
+        # Keras drops the weights of data that has no target.
+        y = x if y is None and sample_weight is not None else y
+        batch_x, batch_y, weights = x, y, sample_weight
+    else:
+        batch, x = first_batch(name, x)
+        batch_x, batch_y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+
+    batch_x = check_array(name, batch_x, vae.input_features)
+    if batch_y is None or batch_y is x:
+        target_name, target = name, batch_x
+    else:
+        target_name = f"the target of {name}"
+        target = ops.convert_to_numpy(batch_y)
+    if not vae.built:
+        vae.build((None, *batch_x.shape[1:]))
+    check_target_shape(target.shape[1:], vae.target_features)
+    if target is not batch_x:
+        check_array(target_name, target)
+    if hasattr(vae.likelihood, "check_target"):
+        vae.likelihood.check_target(target)
+    if weights is not None:
+        check_sample_weight(weights, len(batch_x))
+    return x, y

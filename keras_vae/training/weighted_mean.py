@@ -1,0 +1,26 @@
+"""The mean over the batch by sample weight."""
+
+from keras import ops
+
+
+def weighted_mean(name: str, term, weights):
+    """Returns Σ w·term / Σ w, so that a sample of weight zero counts for nothing.
+
+    Args:
+        name: what the term is called in errors.
+        term: one value per sample, shape `(batch,)`, or a scalar, returned as it is.
+        weights: shape `(batch,)`.
+
+    Raises:
+        ValueError: if the term has any other shape.
+    """
+    if len(term.shape) == 0:
+        return term
+    if not len(term.shape) == 1 or None not in (term.shape[0], weights.shape[0]) and (
+        term.shape[0] != weights.shape[0]
+    ):
+        raise ValueError(
+            f"{name} must hold one value per sample, shape (batch,) = {tuple(weights.shape)}; it "
+            f"has shape {tuple(term.shape)}. Sum over features or latent dimensions."
+        )
+    return ops.sum(weights * term) / ops.maximum(ops.sum(weights), 1e-12)

@@ -1,0 +1,374 @@
+"""VAE: the model that owns the parts and trains them."""
+
+import contextvars
+import math
+import os
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae import likelihoods, objectives, priors
+from keras_vae.export import export_saved_model
+from keras_vae.files import written_beside
+from keras_vae.inference import CompiledInference
+from keras_vae.parts import check_latent_dim, connect
+from keras_vae.posteriors import DiagonalNormal
+from keras_vae.training import checks
+from keras_vae.training.backend import num_replicas
+from keras_vae.training.weighted_mean import weighted_mean
+
+# Set while a training or test step runs: `call` then gives all that the loss needs.
+# A context variable, as replicas of tf.distribute run in threads of their own.
+_in_step = contextvars.ContextVar("keras_vae_in_step", default=False)
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class VAE(keras.Model):
+    """A variational autoencoder: an encoder, a decoder and the parts of its loss.
+
+    The loss is -E[log p(x|z)] + β·KL(q(z|x) ‖ p(z)) + strength·regularizer, in
+    nats, averaged over the batch by sample weight; weight penalties of layers
+    are added. With β = 1 and neither of the latter it equals -ELBO. The logs
+    are `loss`, `reconstruction_loss` and `kl_loss`, `regularization_loss`
+    (times its strength) with a regularizer, and the objective's own terms.
+
+    Args:
+        encoder: a `VariationalEncoder`, or any layer or model from x to
+            `(z_mean, z_log_var, z)`.
+        decoder: any layer or model from z to the likelihood's raw params.
+        likelihood: `"bernoulli"`, `"gaussian"`, `"categorical"`, a likelihood,
+            or a function `(target, params)` to log p, of shape `(batch,)`.
+        prior: `"standard_normal"` or a prior.
+        beta: β, a number or a `keras.optimizers.schedules.LearningRateSchedule`
+            of the training step; 1 by default. Short for an `ELBO` of that β.
+        kl_divergence: a function `(posterior, prior, z)` to the KL, of shape
+            `(batch,)`, in place of the closed form. Short for an `ELBO` of it.
+        objective: `"elbo"` or an objective, in place of the two above.
+        regularizer: a function of the forward pass's outputs (a dict of
+            `reconstruction`, `params`, `z_mean`, `z_log_var` and `z`) to a
+            scalar or one value per sample.
+        regularization_strength: weight of the regularizer.
+
+    Call arguments:
+        x: data of shape `(batch, *features)`.
+        latent: whether to return the latents too.
+
+    Returns:
+        The reconstruction from the posterior mean, without randomness: the
+        mean of p(x|z), `(batch, *features)`. With `latent=True` a dict of
+        `reconstruction`, `z_mean`, `z_log_var` and `z`, a draw.
+
+    Raises:
+        ValueError: if parts do not fit together, in the constructor where the
+            shapes are known and else when the model is built.
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, equation 3;
+        Higgins et al., "beta-VAE", 2017, equation 4.
+
+    Example:
+        >>> vae = VAE(VariationalEncoder(10), networks.DenseDecoder((28, 28)), beta=4.0)
+        >>> vae.compile(keras.optimizers.Adam(1e-3))
+        >>> vae.fit(images, epochs=10)
+        >>> codes, new_images = vae.encode(images), vae.sample(16)
+    """
+
+    def __init__(
+        self,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        likelihood="bernoulli",
+        prior="standard_normal",
+        beta: float | keras.optimizers.schedules.LearningRateSchedule | None = None,
+        kl_divergence: Callable | None = None,
+        objective=None,
+        regularizer: Callable | None = None,
+        regularization_strength: float = 1.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for role, part in (("encoder", encoder), ("decoder", decoder)):
+            if not isinstance(part, keras.layers.Layer):
+                raise TypeError(f"{role} must be a Keras layer or model; received {part!r}.")
+        if not (regularizer is None or callable(regularizer)):
+            raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
+        if not math.isfinite(regularization_strength):
+            raise ValueError(
+                f"regularization_strength must be finite; received {regularization_strength!r}."
+            )
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihoods.get(likelihood)
+        self.prior = priors.get(prior)
+        self.objective = objectives.from_arguments(objective, beta, kl_divergence)
+        self.regularizer = regularizer
+        self.regularization_strength = regularization_strength
+        self.latent_dim = getattr(encoder, "latent_dim", None)
+        self.input_features = self.target_features = None
+        if self.latent_dim is not None:
+            check_latent_dim(self.latent_dim, decoder)
+
+        self.total_loss_tracker = keras.metrics.Mean(name="loss")
+        self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
+        self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
+        own_terms = list(getattr(self.objective, "own_terms", ()))
+        if regularizer is not None:
+            own_terms.append("regularization_loss")
+        self.own_trackers = [keras.metrics.Mean(name=name) for name in own_terms]
+        if getattr(self.objective, "needs_step", False):
+            # JAX hides the optimizer's own counter from the loss.
+            self.training_step = self.add_weight(
+                shape=(),
+                dtype="int32",
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+                name="training_step",
+            )
+        self._infer = CompiledInference(self)
+
+    @property
+    def beta(self):
+        """β of the objective: a number or a schedule."""
+        return self.objective.beta
+
+    # Building
+
+    def build(self, input_shape):
+        self.latent_dim, self.target_features = connect(
+            self.encoder, self.decoder, self.likelihood, input_shape
+        )
+        self.input_features = tuple(input_shape[1:])
+        if not self.prior.built:
+            self.prior.build((None, self.latent_dim))
+
+    def check_built(self, action: str) -> None:
+        """Raises a ValueError if the model has no weights yet."""
+        if not self.built:
+            raise ValueError(
+                f"Cannot {action} yet: the model is not built. Call fit, or "
+                "vae.build((None, *shape_of_one_sample))."
+            )
+
+    # The forward pass
+
+    def call(self, x, latent=False, training=None):
+        x = ops.cast(x, self.compute_dtype)
+        if _in_step.get():
+            z_mean, z_log_var, z = self.encoder(x)
+            params = self._params(z)
+            return {
+                "reconstruction": self.likelihood.mean(params),
+                "params": params,
+                "z_mean": z_mean,
+                "z_log_var": z_log_var,
+                "z": z,
+            }
+        if not latent:
+            return self.mean_given(self.posterior_mean(x))
+        z_mean, z_log_var, z = self.encoder(x)
+        reconstruction = self.mean_given(z_mean)
+        return {"reconstruction": reconstruction, "z_mean": z_mean, "z_log_var": z_log_var, "z": z}
+
+    def moments(self, x):
+        """Returns `(z_mean, z_log_var)` of x as tensors, without drawing z where possible."""
+        x = ops.cast(x, self.compute_dtype)
+        return self.encoder.moments(x) if hasattr(self.encoder, "moments") else self.encoder(x)[:2]
+
+    def posterior_mean(self, x):
+        """Returns the mean of q(z|x) as a tensor."""
+        return self.moments(x)[0]
+
+    def mean_given(self, z):
+        """Returns the mean of p(x|z) as a tensor."""
+        return self.likelihood.mean(self._params(z))
+
+    def _params(self, z):
+        """Decodes z, of shape (batch, latent_dim) or (n_samples, batch, latent_dim)."""
+        if len(z.shape) == 2:
+            return self.decoder(z)
+        params = self.decoder(ops.reshape(z, (-1, z.shape[-1])))
+        return ops.reshape(params, (*ops.shape(z)[:2], *params.shape[1:]))
+
+    # Training
+
+    def compile(self, optimizer="adam", loss=None, jit_compile="auto", **kwargs):
+        """As `keras.Model.compile`, without a loss: likelihood and objective give it."""
+        if loss is not None:
+            raise ValueError(
+                f"A VAE computes its own loss; received loss={loss!r}. Choose it with VAE("
+                "likelihood=..., beta=...), and pass what else you want to watch as metrics=[...]."
+            )
+        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+        self._requested_jit_compile = jit_compile
+        if hasattr(self, "training_step"):
+            # As a number: JAX would not train with two variables of one buffer.
+            self.training_step.assign(int(self.optimizer.iterations))
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        # The backend that loads the file resolves "auto" for itself.
+        return {**config, "jit_compile": self._requested_jit_compile} if config else config
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
+        """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
+        x, y = checks.check_data(self, "x", x, y, kwargs.get("sample_weight"))
+        if kwargs.get("validation_data") is not None:
+            data = kwargs["validation_data"]
+            data = tuple(data) if isinstance(data, list) else data
+            val_x, val_y, weight = keras.utils.unpack_x_y_sample_weight(data)
+            val_x, val_y = checks.check_data(self, "the validation x", val_x, val_y, weight)
+            kwargs["validation_data"] = (val_x, val_y, weight)
+        return super().fit(x, y, batch_size=batch_size, epochs=epochs, **kwargs)
+
+    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+        """As `keras.Model.evaluate`; z is drawn from the posterior."""
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y = checks.check_data(self, "x", x, y, kwargs.get("sample_weight"))
+        return super().evaluate(x, y, batch_size=batch_size, **kwargs)
+
+    def train_step(self, *args):
+        return self._run_step(super().train_step, *args)
+
+    def test_step(self, *args):
+        return self._run_step(super().test_step, *args)
+
+    def _run_step(self, keras_step, *args):
+        token = _in_step.set(True)
+        try:
+            return keras_step(*args)
+        finally:
+            _in_step.reset(token)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        target = x if y is None else y
+        checks.check_target_shape(target.shape[1:], self.target_features)
+        terms = self.objective(
+            target,
+            y_pred["params"],
+            y_pred["z"],
+            DiagonalNormal(y_pred["z_mean"], y_pred["z_log_var"]),
+            self.prior,
+            self.likelihood,
+            step=self._advance_step(training),
+        )
+        weights = ops.ones(ops.shape(target)[:1]) if sample_weight is None else sample_weight
+        weights = ops.reshape(ops.cast(weights, "float32"), (-1,))
+        total_weight = ops.sum(weights)
+        means = {name: weighted_mean(name, term, weights) for name, term in terms.items()}
+        if self.regularizer is not None:
+            value = weighted_mean("The regularizer", self.regularizer(y_pred), weights)
+            means["regularization_loss"] = self.regularization_strength * value
+        penalties = means.get("regularization_loss", 0.0) + sum(self.losses)
+        loss = means["loss"] = means["loss"] + penalties
+        trackers = (
+            self.total_loss_tracker,
+            self.reconstruction_loss_tracker,
+            self.kl_loss_tracker,
+            *self.own_trackers,
+        )
+        for tracker in trackers:
+            tracker.update_state(means[tracker.name], sample_weight=total_weight)
+        return loss / num_replicas()
+
+    def _advance_step(self, training):
+        """Returns the number of optimizer steps so far, before counting this one."""
+        if not hasattr(self, "training_step"):
+            return None
+        step = self.training_step // (self.optimizer.gradient_accumulation_steps or 1)
+        if training:
+            self.training_step.assign_add(1)
+        return step
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        reconstruction = y_pred["reconstruction"] if isinstance(y_pred, dict) else y_pred
+        return super().compute_metrics(x, x if y is None else y, reconstruction, sample_weight)
+
+    @property
+    def metrics(self):
+        # Keras's own tracker of the loss weighs batches by size, ours by sample weights.
+        others = [m for m in super().metrics if m.name != "loss"]
+        return [self.total_loss_tracker, *others]
+
+    # Use of the trained model
+
+    def encode(self, x, batch_size: int = 128) -> np.ndarray:
+        """Returns the posterior means of x, `(n, latent_dim)`."""
+        return self._infer(self.posterior_mean, x, self.input_features, batch_size)
+
+    def decode(self, z, batch_size: int = 128) -> np.ndarray:
+        """Returns the means of p(x|z), `(n, *features)`, of codes `(n, latent_dim)`."""
+        return self._infer(self.mean_given, z, (self.latent_dim,), batch_size)
+
+    def reconstruct(self, x, batch_size: int = 128) -> np.ndarray:
+        """Returns the means of p(x|z) at the posterior means of x, `(n, *features)`."""
+        return self._infer(self.call, x, self.input_features, batch_size)
+
+    def sample(self, n: int, seed: int | None = None, batch_size: int = 128) -> np.ndarray:
+        """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`."""
+        self.check_built("sample")
+        return self.decode(self.prior.sample(n, seed=seed), batch_size)
+
+    def interpolate(self, start, end, n_steps: int = 10, batch_size: int = 128) -> np.ndarray:
+        """Decodes the straight lines from the codes of `start` to those of `end`.
+
+        Args:
+            start, end: data of shape `(n, *features)`.
+            n_steps: number of points on each line, both ends included.
+            batch_size: rows per compiled call.
+
+        Returns:
+            Array of shape `(n, n_steps, *features)`.
+        """
+        z_start, z_end = self.encode(start, batch_size), self.encode(end, batch_size)
+        if z_start.shape != z_end.shape:
+            raise ValueError(f"start has {len(z_start)} samples, but end has {len(z_end)}.")
+        z = np.linspace(z_start, z_end, n_steps, axis=1)
+        decoded = self.decode(z.reshape(-1, self.latent_dim), batch_size)
+        return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
+
+    # Files
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save`; a save that fails leaves an older file as it was."""
+        if not overwrite or not str(filepath).endswith(".keras") or "://" in str(filepath):
+            super().save(filepath, overwrite=overwrite, **kwargs)
+            return
+        with written_beside(filepath) as path:
+            super().save(path, overwrite=True, **kwargs)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Writes the model for serving, without randomness.
+
+        `"tf_saved_model"` has the endpoints `serve`, `reconstruct`, `encode`
+        and `decode`, see `keras_vae.export.export_saved_model`; the other
+        formats of `keras.Model.export` hold the reconstruction.
+        """
+        if format == "tf_saved_model":
+            export_saved_model(self, filepath)
+        else:
+            super().export(filepath, format=format, **kwargs)
+
+    def get_config(self):
+        parts = {
+            "encoder": self.encoder,
+            "decoder": self.decoder,
+            "likelihood": self.likelihood,
+            "prior": self.prior,
+            "objective": self.objective,
+            "regularizer": self.regularizer,
+        }
+        config = {k: keras.saving.serialize_keras_object(part) for k, part in parts.items()}
+        strength = {"regularization_strength": self.regularization_strength}
+        return {**super().get_config(), **config, **strength}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
