@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from keras import ops
 
+from keras_vae.shapes import matches
 from keras_vae.training import checks
 from keras_vae.training.backend import compile_inference
 
@@ -60,7 +61,7 @@ class CompiledInference:
 def _as_rows(name, x, features):
     if not isinstance(x, np.ndarray):
         x = ops.convert_to_numpy(x) if checks.is_array(x) else np.asarray(x, dtype="float32")
-    if not checks.matches(x.shape, (None, *features)) or not len(x):
+    if not matches(x.shape, (None, *features)) or not len(x):
         hint = " One sample needs a batch axis: x[None]." if x.shape == tuple(features) else ""
         raise ValueError(
             f"{name} takes an array of shape (n, {', '.join(map(str, features))}) with n > 0; "

@@ -26,9 +26,9 @@ class SeededLayer(keras.layers.Layer):
         store["seed_state"] = ops.convert_to_numpy(self.seed_generator.state)
 
     def load_own_variables(self, store):
-        own = {key: store[key] for key in store.keys()}
-        state = own.pop("seed_state")
-        super().load_own_variables(own)
+        weights = {key: store[key] for key in store if key != "seed_state"}
+        super().load_own_variables(weights)
+        state = store["seed_state"]
         # The backends keep seeds in different integer types.
         self.seed_generator.state.assign(ops.cast(state[...], self.seed_generator.state.dtype))
 

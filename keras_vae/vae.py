@@ -2,7 +2,6 @@
 
 import contextvars
 import math
-import os
 from collections.abc import Callable
 
 import keras

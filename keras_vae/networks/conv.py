@@ -119,7 +119,7 @@ class ConvDecoder(Stack):
                     activation=None if last else self.activation,
                 )
             )
-            excess = [(0, 2 * side - next_side) for side, next_side in zip(sizes[i], sizes[i + 1])]
+            excess = [(0, 2 * sizes[i][axis] - sizes[i + 1][axis]) for axis in (0, 1)]
             if excess != [(0, 0), (0, 0)]:
                 stack.append(layers.Cropping2D(excess))
         super().__init__(stack, **kwargs)

@@ -27,7 +27,7 @@ class Stack(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         for layer in self.stack:
             input_shape = layer.compute_output_shape(input_shape)
-        return input_shape
+        return tuple(input_shape)
 
 
 def check_shape(name: str, shape) -> tuple[int, ...]:

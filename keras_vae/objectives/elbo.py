@@ -7,6 +7,8 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_vae.shapes import matches
+
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 def kl_divergence(posterior, prior, z):
@@ -89,10 +91,9 @@ class ELBO:
             A dict of `loss`, `reconstruction_loss` and `kl_loss`, each of shape
             `(batch,)`, and the scalar `beta` where it follows a schedule.
         """
-        reconstruction_loss = -likelihood.log_prob(target, params)
-        kl_loss = self.kl_divergence(posterior, prior, z)
-        if len(z.shape) == 3:
-            reconstruction_loss, kl_loss = _over_samples(reconstruction_loss, kl_loss)
+        log_prob = likelihood.log_prob(target, params)
+        reconstruction_loss = _per_sample("reconstruction_loss", -log_prob, z)
+        kl_loss = _per_sample("kl_loss", self.kl_divergence(posterior, prior, z), z)
         beta = ops.cast(self.beta(step), "float32") if self.needs_step else self.beta
         terms = {
             "loss": reconstruction_loss + beta * kl_loss,
@@ -113,8 +114,16 @@ class ELBO:
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
 
-def _over_samples(*terms):
-    return [ops.mean(term, axis=0) if len(term.shape) == 2 else term for term in terms]
+def _per_sample(name, term, z):
+    """Returns `term` averaged over draws of z, or says that it is not one value per sample."""
+    *samples, batch, _ = z.shape
+    if not (matches(term.shape, (batch,)) or matches(term.shape, (*samples, batch))):
+        raise ValueError(
+            f"{name} must hold one value per sample, shape (batch,) = ({batch},); it has shape "
+            f"{tuple(term.shape)}. Sum over features in a log-likelihood and over latent "
+            "dimensions in a KL."
+        )
+    return ops.mean(term, axis=0) if len(term.shape) == 2 else term
 
 
 def _check_beta(beta):

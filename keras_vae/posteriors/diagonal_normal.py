@@ -17,8 +17,8 @@ class DiagonalNormal:
     """
 
     def __init__(self, z_mean, z_log_var):
-        self.z_mean = z_mean
-        self.z_log_var = z_log_var
+        self.z_mean = ops.convert_to_tensor(z_mean, "float32")
+        self.z_log_var = ops.convert_to_tensor(z_log_var, "float32")
 
     def mean(self):
         """Returns `z_mean`, of shape `(batch, latent_dim)`."""
@@ -38,6 +38,7 @@ class DiagonalNormal:
         Returns:
             Shape `(batch,)` or `(n_samples, batch)`.
         """
+        z = ops.convert_to_tensor(z, "float32")
         square = ops.square(z - self.z_mean) * ops.exp(-self.z_log_var)
         return -0.5 * ops.sum(square + self.z_log_var + math.log(2.0 * math.pi), axis=-1)
 

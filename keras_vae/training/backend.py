@@ -47,7 +47,9 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
 
         @jax.jit
         def stateless(values, x):
-            with keras.StatelessScope(state_mapping=list(zip(model.variables, values))):
+            with keras.StatelessScope(
+                state_mapping=list(zip(model.variables, values, strict=True))
+            ):
                 return function(x)
 
         def with_current_weights(x):

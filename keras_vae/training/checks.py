@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.shapes import matches
+
 
 def is_array(data) -> bool:
     """Returns whether `data` is an array or tensor, not a stream of batches."""
@@ -62,7 +64,8 @@ def check_array(name: str, array, shape=None) -> np.ndarray:
         ValueError: if it is not numeric, is empty, has no feature axis, has NaN
             or infinite values, or its samples are not of `shape`.
     """
-    array = np.asarray(array) if hasattr(array, "__array_interface__") else ops.convert_to_numpy(array)
+    if not isinstance(array, np.ndarray):
+        array = ops.convert_to_numpy(array)
     if array.dtype.kind in "OUSMm":
         raise ValueError(f"{name} must hold numbers; its dtype is {array.dtype}.")
     if array.ndim and not len(array):
@@ -88,7 +91,8 @@ def check_sample_weight(sample_weight, n: int) -> None:
     weights = np.asarray(ops.convert_to_numpy(sample_weight))
     if weights.shape not in ((n,), (n, 1)):
         raise ValueError(
-            f"sample_weight must hold one weight per sample, shape ({n},); received {weights.shape}."
+            f"sample_weight must hold one weight per sample, shape ({n},); received shape "
+            f"{weights.shape}."
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise ValueError("sample_weight must be finite and not negative.")
@@ -103,13 +107,6 @@ def check_target_shape(shape, expected) -> None:
             "the data. The target is y in fit(x, y) and x in fit(x); class labels are no target: "
             "leave them out."
         )
-
-
-def matches(shape, expected) -> bool:
-    """Returns whether two shapes agree wherever both sizes are known."""
-    return len(shape) == len(expected) and all(
-        a == b or a is None or b is None for a, b in zip(shape, expected)
-    )
 
 
 def check_data(vae, name: str, x, y, sample_weight):

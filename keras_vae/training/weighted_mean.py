@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_vae.shapes import matches
+
 
 def weighted_mean(name: str, term, weights):
     """Returns Σ w·term / Σ w, so that a sample of weight zero counts for nothing.
@@ -14,11 +16,10 @@ def weighted_mean(name: str, term, weights):
     Raises:
         ValueError: if the term has any other shape.
     """
+    term = ops.convert_to_tensor(term, "float32")
     if len(term.shape) == 0:
         return term
-    if not len(term.shape) == 1 or None not in (term.shape[0], weights.shape[0]) and (
-        term.shape[0] != weights.shape[0]
-    ):
+    if not matches(term.shape, weights.shape):
         raise ValueError(
             f"{name} must hold one value per sample, shape (batch,) = {tuple(weights.shape)}; it "
             f"has shape {tuple(term.shape)}. Sum over features or latent dimensions."

@@ -1,0 +1,124 @@
+"""Pictures of what a VAE learned. Needs matplotlib: `pip install "keras-vae[plots]"`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from keras import ops
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from keras_vae.vae import VAE
+
+
+def reconstructions(vae: "VAE", x, n: int = 10) -> "Figure":
+    """Draws images above their reconstructions.
+
+    Args:
+        vae: a trained VAE of images.
+        x: images of shape `(n or more, height, width[, channels])`, in [0, 1].
+        n: how many to draw.
+
+    Returns:
+        The figure.
+    """
+    x = np.asarray(x[:n])
+    return image_grid([x, vae.reconstruct(x)], row_labels=["input", "reconstruction"])
+
+
+def samples(vae: "VAE", rows: int = 6, columns: int = 10, seed: int | None = None) -> "Figure":
+    """Draws `rows` × `columns` images made from draws of the prior.
+
+    Returns:
+        The figure.
+    """
+    images = vae.sample(rows * columns, seed=seed)
+    return image_grid(images.reshape(rows, columns, *images.shape[1:]))
+
+
+def traversal(vae: "VAE", x, index: int = 0, limit: float = 2.5, columns: int = 11) -> "Figure":
+    """Draws what each latent dimension does: one row per dimension, all others held.
+
+    Rows are ordered by the mean KL of their dimension over `x`, the most
+    informative first; a dimension of about 0 nats changes nothing.
+
+    Args:
+        vae: a trained VAE of images, with a standard normal prior.
+        x: images; those that the KL is averaged over.
+        index: the image in `x` whose code is varied.
+        limit: the varied dimension goes from `-limit` to `limit`, in standard
+            deviations of the prior.
+        columns: number of values in between, both ends included.
+
+    Returns:
+        The figure.
+    """
+    latents = vae(np.asarray(x[:512]), latent=True)
+    mean, log_var = (ops.convert_to_numpy(latents[key]) for key in ("z_mean", "z_log_var"))
+    kl = 0.5 * (np.exp(log_var) + mean**2 - 1.0 - log_var).mean(axis=0)
+    order = np.argsort(-kl)
+    values = np.linspace(-limit, limit, columns)
+    codes = np.tile(mean[index], (len(order), columns, 1))
+    for row, dimension in enumerate(order):
+        codes[row, :, dimension] = values
+    images = vae.decode(codes.reshape(-1, codes.shape[-1]))
+    return image_grid(
+        images.reshape(*codes.shape[:2], *images.shape[1:]),
+        row_labels=[f"$z_{{{dimension}}}$   KL {kl[dimension]:.2f}" for dimension in order],
+        column_labels=[f"{value:+.1f}" for value in values],
+    )
+
+
+def image_grid(
+    images, row_labels: Sequence[str] = (), column_labels: Sequence[str] = ()
+) -> "Figure":
+    """Draws images in rows and columns.
+
+    Args:
+        images: shape `(rows, columns, height, width)`, with a last axis of 1, 3
+            or 4 channels or none; values in [0, 1], others are clipped.
+        row_labels: a label to the left of each row.
+        column_labels: a label above each column.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if the images are not of such a shape.
+    """
+    # Not pyplot: a figure of its own needs no display and leaves no state behind.
+    from matplotlib.figure import Figure
+
+    images = np.clip(np.asarray(images, "float32"), 0.0, 1.0)
+    if images.ndim == 4:
+        images = images[..., None]
+    if images.ndim != 5 or images.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            "Images must have shape (rows, columns, height, width) or (rows, columns, height, "
+            f"width, channels) with 1, 3 or 4 channels; received {images.shape}."
+        )
+    rows, columns, height, width, channels = images.shape
+    left, top, cell = (1.4 if row_labels else 0.05), (0.3 if column_labels else 0.05), 0.8
+    cell_width = cell * width / height
+    size = (left + columns * cell_width + 0.05, top + rows * cell + 0.05)
+    figure = Figure(figsize=size, dpi=100)
+    # One axis for all images: many axes would be slow. White lines part them.
+    gap = max(1, height // 32)
+    canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, channels))
+    for row in range(rows):
+        for column in range(columns):
+            y, x = row * (height + gap), column * (width + gap)
+            canvas[y : y + height, x : x + width] = images[row, column]
+    axes = figure.add_axes(
+        (left / size[0], 0.05 / size[1], 1 - (left + 0.05) / size[0], 1 - (top + 0.05) / size[1])
+    )
+    axes.imshow(canvas.squeeze(-1) if channels == 1 else canvas, cmap="gray", vmin=0, vmax=1)
+    axes.set_frame_on(False)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=9)
+    axes.set_xticks([(i + 0.5) * (width + gap) - gap for i in range(len(column_labels))])
+    axes.set_xticklabels(column_labels)
+    axes.set_yticks([(i + 0.5) * (height + gap) - gap for i in range(len(row_labels))])
+    axes.set_yticklabels(row_labels)
+    return figure

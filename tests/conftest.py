@@ -1,0 +1,24 @@
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras
+import numpy as np
+import pytest
+from helpers import N_FEATURES
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def x():
+    """256 binary samples with structure: three prototypes, 10 % of bits flipped."""
+    rng = np.random.default_rng(0)
+    prototypes = rng.random((3, N_FEATURES)) < 0.5
+    samples = prototypes[rng.integers(3, size=256)] ^ (rng.random((256, N_FEATURES)) < 0.1)
+    return samples.astype("float32")

@@ -1,0 +1,42 @@
+"""What several tests share: a small VAE, fixed noise and fixed weights."""
+
+import keras
+import numpy as np
+
+import keras_vae as kv
+
+N_FEATURES, LATENT_DIM = 12, 3
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class FixedNoise(keras.layers.Layer):
+    """Stands in for a SampleLayer: the same noise for every sample and backend."""
+
+    def __init__(self, epsilon=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def call(self, inputs):
+        z_mean, z_log_var = inputs
+        return z_mean + keras.ops.exp(0.5 * z_log_var) * self.epsilon
+
+
+to_numpy = keras.ops.convert_to_numpy
+
+
+def make_vae(optimizer=None, noise=None, **kwargs):
+    """Returns a small compiled VAE of 12 binary features; `noise` fixes epsilon."""
+    encoder = kv.VariationalEncoder(LATENT_DIM, kv.networks.DenseEncoder((8,)))
+    if noise is not None:
+        encoder.sampler = FixedNoise(noise)
+    decoder = kwargs.pop("decoder", None) or kv.networks.DenseDecoder(N_FEATURES, (8,))
+    compile_kwargs = kwargs.pop("compile_kwargs", {})
+    vae = kv.VAE(encoder, decoder, **kwargs)
+    vae.compile(optimizer or keras.optimizers.Adam(1e-2), **compile_kwargs)
+    return vae
+
+
+def set_same_weights(layer, seed=0):
+    """Gives a built layer weights that are the same on each backend."""
+    rng = np.random.default_rng(seed)
+    layer.set_weights([rng.normal(scale=0.5, size=w.shape) for w in layer.get_weights()])

@@ -1,0 +1,75 @@
+"""The posterior and the prior, against SciPy and TensorFlow Probability."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import to_numpy
+from scipy import stats
+
+import keras_vae as kv
+from keras_vae.objectives import kl_divergence
+from keras_vae.posteriors import DiagonalNormal
+
+RNG = np.random.default_rng(0)
+MEAN = RNG.normal(size=(6, 3)).astype("float32")
+LOG_VAR = RNG.normal(size=(6, 3)).astype("float32")
+SIGMA = np.exp(0.5 * LOG_VAR)
+
+
+@pytest.fixture
+def prior():
+    prior = kv.priors.get("standard_normal")
+    prior.build((None, 3))
+    return prior
+
+
+def test_posterior_log_prob_agrees_with_scipy():
+    z = RNG.normal(size=(2, 6, 3)).astype("float32")
+    log_prob = to_numpy(DiagonalNormal(MEAN, LOG_VAR).log_prob(z))
+    np.testing.assert_allclose(log_prob, stats.norm.logpdf(z, MEAN, SIGMA).sum(-1), rtol=1e-4)
+
+
+def test_posterior_samples_follow_it():
+    draws = to_numpy(DiagonalNormal(MEAN, LOG_VAR).sample(2000, seed=1))
+    assert draws.shape == (2000, 6, 3)
+    standardized = (draws - MEAN) / SIGMA
+    assert stats.kstest(standardized.ravel(), stats.norm.cdf).pvalue > 1e-3
+
+
+def test_prior_agrees_with_scipy(prior):
+    z = RNG.normal(size=(5, 3)).astype("float32")
+    np.testing.assert_allclose(to_numpy(prior.log_prob(z)), stats.norm.logpdf(z).sum(-1), rtol=1e-4)
+    draws = to_numpy(prior.sample(3000, seed=2))
+    assert draws.shape == (3000, 3)
+    assert stats.kstest(draws.ravel(), stats.norm.cdf).pvalue > 1e-3
+    np.testing.assert_array_equal(draws, to_numpy(prior.sample(3000, seed=2)))
+    assert not np.allclose(to_numpy(prior.sample(9)), to_numpy(prior.sample(9)))
+
+
+def test_kl_agrees_with_tensorflow_probability(prior):
+    import tensorflow_probability as tfp
+
+    tfd = tfp.distributions
+    expected = tfd.kl_divergence(
+        tfd.MultivariateNormalDiag(MEAN, SIGMA), tfd.MultivariateNormalDiag(np.zeros((6, 3), "f4"))
+    )
+    posterior = DiagonalNormal(keras.ops.array(MEAN), keras.ops.array(LOG_VAR))
+    kl = to_numpy(kl_divergence(posterior, prior, z=None))
+    assert kl.shape == (6,)
+    np.testing.assert_allclose(kl, expected.numpy(), rtol=1e-4)
+
+
+def test_kl_without_a_closed_form_is_estimated(prior):
+    class WideNormal:
+        def log_prob(self, z):
+            return keras.ops.sum(-0.5 * (z / 2.0) ** 2 - np.log(2.0 * np.sqrt(2 * np.pi)), -1)
+
+    posterior = DiagonalNormal(MEAN, LOG_VAR)
+    estimate = to_numpy(kl_divergence(posterior, WideNormal(), posterior.sample(20_000, seed=0)))
+    exact = np.log(2.0 / SIGMA) + (SIGMA**2 + MEAN**2) / 8.0 - 0.5
+    np.testing.assert_allclose(estimate.mean(axis=0), exact.sum(-1), rtol=0.05)
+
+
+def test_unknown_prior_lists_the_known_ones():
+    with pytest.raises(ValueError, match="Unknown prior 'normal'.*'standard_normal'"):
+        kv.priors.get("normal")

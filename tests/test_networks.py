@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pytest
+from helpers import to_numpy
+
+import keras_vae as kv
+from keras_vae.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
+
+
+def dense_count(*sizes):
+    return sum(n * m + m for n, m in zip(sizes, sizes[1:], strict=False))
+
+
+def test_mlp_of_784_400_400_200():
+    vae = kv.VAE(
+        kv.VariationalEncoder(200, DenseEncoder((400, 400), activation="leaky_relu")),
+        DenseDecoder(784, (400, 400), activation="leaky_relu"),
+    )
+    vae.build((None, 784))
+    expected = dense_count(784, 400, 400, 200) + dense_count(400, 200)
+    expected += dense_count(200, 400, 400, 784)
+    assert vae.count_params() == expected == 1_189_984
+    # Keras's default slope is the one of the architecture.
+    activation = vae.encoder.network.activation
+    np.testing.assert_allclose(float(activation(np.float32(-1.0))), -0.2, rtol=1e-6)
+
+
+def test_conv_vae_of_250_by_250():
+    encoder = kv.VariationalEncoder(128, ConvEncoder((64, 128, 256, 512)))
+    decoder = ConvDecoder((250, 250, 3), filters=(512, 256, 128, 64))
+    sizes, shape = [], (None, 250, 250, 3)
+    for layer in encoder.network.stack[:-1]:
+        shape = layer.compute_output_shape(shape)
+        sizes.append(shape[1:])
+    assert sizes == [(125, 125, 64), (63, 63, 128), (32, 32, 256), (16, 16, 512)]
+
+    passed, shape = [], (None, 128)
+    for layer in decoder.stack:
+        shape = layer.compute_output_shape(shape)
+        passed.append(tuple(shape[1:]))
+    for size in (16, 32, 63, 125, 250):
+        assert any(s[:2] == (size, size) for s in passed)
+    assert decoder.compute_output_shape((None, 128)) == (None, 250, 250, 3)
+
+    encoder.build((None, 250, 250, 3))
+    decoder.build((None, 128))
+    channels = (3, 64, 128, 256, 512)
+    kernels = sum(9 * n * m for n, m in zip(channels, channels[1:], strict=False))
+    features = 16 * 16 * 512
+    assert encoder.count_params() == kernels + sum(channels[1:]) + 2 * (features * 128 + 128)
+    assert decoder.count_params() == dense_count(128, features) + kernels + sum(channels[:-1])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (28, 28), (29, 31), (50, 25)])
+@pytest.mark.parametrize("kernel_size", [3, 4])
+def test_conv_decoder_mirrors_the_encoder_at_any_size(size, kernel_size):
+    encoder = ConvEncoder((4, 6, 8), kernel_size=kernel_size)
+    decoder = ConvDecoder((*size, 2), filters=(8, 6, 4), kernel_size=kernel_size)
+    features = encoder(np.zeros((2, *size, 2), "float32"))
+    assert features.shape[-1] == math.prod(decoder.stack[1].target_shape)
+    assert tuple(decoder(np.zeros((2, 5), "float32")).shape) == (2, *size, 2)
+
+
+def test_output_is_raw():
+    z = np.random.default_rng(0).normal(scale=5.0, size=(64, 3)).astype("float32")
+    for decoder in (DenseDecoder((4, 4, 1)), ConvDecoder((4, 4, 1))):
+        out = to_numpy(decoder(z))
+        assert out.min() < 0 < out.max()
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        (DenseEncoder((5, 4), activation="tanh"), (2, 3)),
+        (DenseDecoder((2, 3), units=5, activation="gelu"), (2, 3)),
+        (ConvEncoder((2, 3), kernel_size=5, activation="elu"), (2, 8, 8, 1)),
+        (ConvDecoder((7, 8, 1), (3, 2), activation="leaky_relu"), (2, 3)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_config_round_trip(network, shape):
+    data = np.random.default_rng(0).normal(size=shape).astype("float32")
+    expected = network(data)
+    copy = type(network).from_config(network.get_config())
+    copy.build(shape)
+    copy.set_weights(network.get_weights())
+    np.testing.assert_allclose(to_numpy(copy(data)), to_numpy(expected), rtol=1e-6)
+
+
+def test_wrong_use():
+    with pytest.raises(ValueError, match="units must hold positive integers"):
+        DenseEncoder((4, 0))
+    with pytest.raises(ValueError, match="height, width, channels"):
+        ConvDecoder((28, 28))
