@@ -63,6 +63,8 @@ class VariationalEncoder(keras.layers.Layer):
             )
         self.latent_dim = latent_dim
         self.network = network
+        self.n_samples = n_samples
+        self.seed = seed
         self.flatten = keras.layers.Flatten(dtype="float32")
         self.z_mean_head = keras.layers.Dense(latent_dim, dtype="float32", name="z_mean")
         self.z_log_var_head = keras.layers.Dense(latent_dim, dtype="float32", name="z_log_var")
@@ -95,8 +97,8 @@ class VariationalEncoder(keras.layers.Layer):
             **super().get_config(),
             "latent_dim": self.latent_dim,
             "network": keras.saving.serialize_keras_object(self.network),
-            "n_samples": self.sampler.n_samples,
-            "seed": self.sampler.seed,
+            "n_samples": self.n_samples,
+            "seed": self.seed,
         }
 
     @classmethod

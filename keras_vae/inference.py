@@ -21,13 +21,14 @@ class CompiledInference:
         self.model = model
         self.compiled = {}
 
-    def __call__(self, function: Callable, x, features, batch_size: int) -> np.ndarray:
+    def __call__(self, name: str, function: Callable, x, features, batch_size: int) -> np.ndarray:
         """Applies `function` in batches.
 
         The last batch is padded to the size of the others, so that nothing is
         compiled for it; an `x` of one batch keeps its own size.
 
         Args:
+            name: what the function is called in errors.
             function: a method of the model, from a tensor `(batch, *features)`
                 to a tensor with that batch.
             x: array of shape `(n, *features)`; a memory map is read by batches.
@@ -40,7 +41,6 @@ class CompiledInference:
         Raises:
             ValueError: if the model is not built or x is not of that shape.
         """
-        name = function.__name__
         self.model.check_built(name)
         x = _as_rows(name, x, features)
         if name not in self.compiled:

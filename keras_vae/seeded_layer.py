@@ -26,7 +26,7 @@ class SeededLayer(keras.layers.Layer):
         store["seed_state"] = ops.convert_to_numpy(self.seed_generator.state)
 
     def load_own_variables(self, store):
-        weights = {key: store[key] for key in store if key != "seed_state"}
+        weights = {key: store[key] for key in list(store.keys()) if key != "seed_state"}
         super().load_own_variables(weights)
         state = store["seed_state"]
         # The backends keep seeds in different integer types.

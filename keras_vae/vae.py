@@ -15,7 +15,7 @@ from keras_vae.inference import CompiledInference
 from keras_vae.parts import check_latent_dim, connect
 from keras_vae.posteriors import DiagonalNormal
 from keras_vae.training import checks
-from keras_vae.training.backend import num_replicas
+from keras_vae.training.backend import num_replicas, portable_config
 from keras_vae.training.weighted_mean import weighted_mean
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
@@ -208,8 +208,11 @@ class VAE(keras.Model):
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        # The backend that loads the file resolves "auto" for itself.
-        return {**config, "jit_compile": self._requested_jit_compile} if config else config
+        if config:
+            # The backend that loads the file resolves "auto" for itself.
+            config["jit_compile"] = self._requested_jit_compile
+            config["optimizer"] = portable_config(config["optimizer"])
+        return config
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -300,15 +303,15 @@ class VAE(keras.Model):
 
     def encode(self, x, batch_size: int = 128) -> np.ndarray:
         """Returns the posterior means of x, `(n, latent_dim)`."""
-        return self._infer(self.posterior_mean, x, self.input_features, batch_size)
+        return self._infer("encode", self.posterior_mean, x, self.input_features, batch_size)
 
     def decode(self, z, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z), `(n, *features)`, of codes `(n, latent_dim)`."""
-        return self._infer(self.mean_given, z, (self.latent_dim,), batch_size)
+        return self._infer("decode", self.mean_given, z, (self.latent_dim,), batch_size)
 
     def reconstruct(self, x, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z) at the posterior means of x, `(n, *features)`."""
-        return self._infer(self.call, x, self.input_features, batch_size)
+        return self._infer("reconstruct", self.call, x, self.input_features, batch_size)
 
     def sample(self, n: int, seed: int | None = None, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`."""

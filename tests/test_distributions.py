@@ -71,5 +71,5 @@ def test_kl_without_a_closed_form_is_estimated(prior):
 
 
 def test_unknown_prior_lists_the_known_ones():
-    with pytest.raises(ValueError, match="Unknown prior 'normal'.*'standard_normal'"):
+    with pytest.raises(ValueError, match=r"Unknown prior 'normal'.*'standard_normal'"):
         kv.priors.get("normal")

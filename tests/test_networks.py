@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ from keras_vae.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEnco
 
 
 def dense_count(*sizes):
-    return sum(n * m + m for n, m in zip(sizes, sizes[1:], strict=False))
+    return sum(n * m + m for n, m in itertools.pairwise(sizes))
 
 
 def test_mlp_of_784_400_400_200():
@@ -46,7 +47,7 @@ def test_conv_vae_of_250_by_250():
     encoder.build((None, 250, 250, 3))
     decoder.build((None, 128))
     channels = (3, 64, 128, 256, 512)
-    kernels = sum(9 * n * m for n, m in zip(channels, channels[1:], strict=False))
+    kernels = sum(9 * n * m for n, m in itertools.pairwise(channels))
     features = 16 * 16 * 512
     assert encoder.count_params() == kernels + sum(channels[1:]) + 2 * (features * 128 + 128)
     assert decoder.count_params() == dense_count(128, features) + kernels + sum(channels[:-1])

@@ -187,7 +187,7 @@ def test_wrong_use(x):
             make_vae(beta=beta)
     with pytest.raises(ValueError, match="either objective or beta, not both"):
         make_vae(objective="elbo", beta=1.0)
-    with pytest.raises(ValueError, match="Unknown objective 'elbow'.*'elbo'"):
+    with pytest.raises(ValueError, match=r"Unknown objective 'elbow'.*'elbo'"):
         make_vae(objective="elbow")
     with pytest.raises(TypeError, match="regularizer must be a function"):
         make_vae(regularizer=1.0)

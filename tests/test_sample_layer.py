@@ -32,8 +32,15 @@ def test_two_calls_and_two_samples_differ():
     assert not np.allclose(first[0], first[1])
 
 
-@pytest.mark.parametrize(("own", "call", "shape"), [(None, 7, (7, 3, 2)), (4, None, (4, 3, 2)),
-                                                    (4, 1, (1, 3, 2)), (None, None, (3, 2))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("own", "call", "shape"),
+    [
+        (None, None, (3, 2)),
+        (None, 7, (7, 3, 2)),
+        (4, None, (4, 3, 2)),
+        (4, 1, (1, 3, 2)),
+    ],
+)
 def test_any_number_of_samples(own, call, shape):
     z = SampleLayer(n_samples=own)(moments(3), n_samples=call)
     assert tuple(z.shape) == shape

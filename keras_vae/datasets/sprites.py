@@ -6,8 +6,8 @@ import numpy as np
 
 IMAGE_SIZE = 64
 # Coordinates are in image widths: the image spans [0, 1] in x and in y.
-CENTERS = (0.3, 0.7)
-RADII = (0.1, 0.2)
+CENTERS = (0.35, 0.65)
+RADII = (0.14, 0.28)
 
 
 class Sprites:
@@ -16,9 +16,9 @@ class Sprites:
     | factor | values |
     |---|---|
     | shape | square, ellipse, heart |
-    | scale | 6, the shape's radius from 0.1 to 0.2 of the image's width |
+    | scale | 6, the shape's radius from 0.14 to 0.28 of the image's width |
     | orientation | 40, from 0 to 2π |
-    | x, y | 32 each, the shape's center from 0.3 to 0.7 of the image |
+    | x, y | 32 each, the shape's center from 0.35 to 0.65 of the image |
 
     As in dSprites, which has the same factors, pixels are 0 or 1 and the 737,280
     images are ordered by factors, the last varying fastest. Nothing is

@@ -24,13 +24,13 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> None:
         ValueError: if the model is not built.
         RuntimeError: on the torch backend, which cannot write this format.
     """
+    vae.check_built("export")
     if BACKEND == "torch":
         raise RuntimeError(
             "The torch backend cannot write a SavedModel. Save the model with "
             'vae.save("vae.keras"), and load and export it in a process with '
             "KERAS_BACKEND=tensorflow."
         )
-    vae.check_built("export")
 
     def encode(x):
         z_mean, z_log_var = vae.moments(x)

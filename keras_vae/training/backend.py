@@ -30,6 +30,16 @@ def is_tracing() -> bool:
     return ops.zeros(()).device.type == "meta"
 
 
+def portable_config(config):
+    """Returns a serialized optimizer with torch's own classes named as the public ones."""
+    if not isinstance(config, dict):
+        return config
+    config = {key: portable_config(value) for key, value in config.items()}
+    if str(config.get("module")).startswith("keras.src.backend.torch.optimizers"):
+        config |= {"module": "keras.optimizers", "registered_name": None}
+    return config
+
+
 def compile_inference(function: Callable, model: keras.Model) -> Callable:
     """Compiles `function`, of one array, that reads the weights of `model`.
 

@@ -1,5 +1,7 @@
 """Checks of what users pass to a VAE, before anything is trained on it."""
 
+import copy
+import functools
 import itertools
 
 import keras
@@ -22,7 +24,7 @@ def first_batch(name: str, data):
         data: a tf.data.Dataset, `keras.utils.PyDataset`, torch DataLoader or generator.
 
     Returns:
-        The batch and the stream to train on, which still begins with that batch.
+        The batch, and the stream to hand to Keras, which still begins with it.
 
     Raises:
         ValueError: if the stream is empty.
@@ -47,9 +49,20 @@ def first_batch(name: str, data):
             f"{name} must be an array, or a dataset, generator or loader of batches; received "
             f"{data!r}."
         ) from None
+    bare = not isinstance(batch, (list, tuple))
     if iterator is data:
-        return batch, (batch for batch in itertools.chain([batch], iterator))
+        # Keras takes generators of tuples only.
+        batches = itertools.chain([batch], iterator)
+        return batch, ((rows,) if bare else rows for rows in batches)
+    if bare and hasattr(data, "collate_fn"):
+        # Keras takes a bare tensor of a torch DataLoader for a tuple of its rows.
+        data = copy.copy(data)
+        data.collate_fn = functools.partial(_collate_to_tuple, data.collate_fn)
     return batch, data
+
+
+def _collate_to_tuple(collate, samples):
+    return (collate(samples),)
 
 
 def check_array(name: str, array, shape=None) -> np.ndarray:
