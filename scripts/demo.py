@@ -27,8 +27,8 @@ def parse_args() -> argparse.Namespace:
         help="'sprites' (generated, no download), 'mnist', 'fashion_mnist' or 'cifar10' "
         "(downloaded by Keras), a .npy or .npz file, or a folder of images",
     )
-    parser.add_argument("--epochs", type=_positive, default=12, help="passes over the data")
-    parser.add_argument("--beta", type=float, default=2.0, help="weight of the KL in the loss")
+    parser.add_argument("--epochs", type=_positive, default=14, help="passes over the data")
+    parser.add_argument("--beta", type=float, default=4.0, help="weight of the KL in the loss")
     parser.add_argument("--latent-dim", type=_positive, default=10, help="size of the code z")
     parser.add_argument("--batch-size", type=_positive, default=64, help="samples per step")
     parser.add_argument("--seed", type=int, default=0, help="the same seed repeats a run")
