@@ -1,10 +1,27 @@
 """Checks that encoder, decoder and likelihood fit together."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_vae.training.backend import is_tracing
+
+
+def check_parts(encoder, decoder, regularizer, regularization_strength) -> None:
+    """Raises an error if the arguments of a VAE are not of their kinds or do not fit."""
+    for role, part in (("encoder", encoder), ("decoder", decoder)):
+        if not isinstance(part, keras.layers.Layer):
+            raise TypeError(f"{role} must be a Keras layer or model; received {part!r}.")
+    if not (regularizer is None or callable(regularizer)):
+        raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
+    if not math.isfinite(regularization_strength):
+        raise ValueError(
+            f"regularization_strength must be finite; received {regularization_strength!r}."
+        )
+    if hasattr(encoder, "latent_dim"):
+        check_latent_dim(encoder.latent_dim, decoder)
 
 
 def check_latent_dim(latent_dim: int, decoder: keras.layers.Layer) -> None:

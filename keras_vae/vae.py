@@ -1,7 +1,6 @@
 """VAE: the model that owns the parts and trains them."""
 
 import contextvars
-import math
 from collections.abc import Callable
 
 import keras
@@ -12,7 +11,7 @@ from keras_vae import likelihoods, objectives, priors
 from keras_vae.export import export_saved_model
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
-from keras_vae.parts import check_latent_dim, connect
+from keras_vae.parts import check_parts, connect
 from keras_vae.posteriors import DiagonalNormal
 from keras_vae.training import checks
 from keras_vae.training.backend import num_replicas, portable_config
@@ -88,15 +87,7 @@ class VAE(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for role, part in (("encoder", encoder), ("decoder", decoder)):
-            if not isinstance(part, keras.layers.Layer):
-                raise TypeError(f"{role} must be a Keras layer or model; received {part!r}.")
-        if not (regularizer is None or callable(regularizer)):
-            raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
-        if not math.isfinite(regularization_strength):
-            raise ValueError(
-                f"regularization_strength must be finite; received {regularization_strength!r}."
-            )
+        check_parts(encoder, decoder, regularizer, regularization_strength)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
@@ -106,8 +97,6 @@ class VAE(keras.Model):
         self.regularization_strength = regularization_strength
         self.latent_dim = getattr(encoder, "latent_dim", None)
         self.input_features = self.target_features = None
-        if self.latent_dim is not None:
-            check_latent_dim(self.latent_dim, decoder)
 
         self.total_loss_tracker = keras.metrics.Mean(name="loss")
         self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
@@ -223,11 +212,8 @@ class VAE(keras.Model):
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
         x, y = checks.check_data(self, "x", x, y, kwargs.get("sample_weight"))
         if kwargs.get("validation_data") is not None:
-            data = kwargs["validation_data"]
-            data = tuple(data) if isinstance(data, list) else data
-            val_x, val_y, weight = keras.utils.unpack_x_y_sample_weight(data)
-            val_x, val_y = checks.check_data(self, "the validation x", val_x, val_y, weight)
-            kwargs["validation_data"] = (val_x, val_y, weight)
+            data = checks.check_validation_data(self, kwargs["validation_data"])
+            kwargs["validation_data"] = data
         return super().fit(x, y, batch_size=batch_size, epochs=epochs, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):

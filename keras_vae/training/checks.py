@@ -166,3 +166,10 @@ def check_data(vae, name: str, x, y, sample_weight):
     if weights is not None:
         check_sample_weight(weights, len(batch_x))
     return x, y
+
+
+def check_validation_data(vae, data) -> tuple:
+    """Checks `validation_data` in any form that Keras takes; returns `(x, y, sample_weight)`."""
+    data = tuple(data) if isinstance(data, list) else data
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    return *check_data(vae, "the validation x", x, y, sample_weight), sample_weight
