@@ -1,4 +1,8 @@
-"""Pictures of what a VAE learned. Needs matplotlib: `pip install "keras-vae[plots]"`."""
+"""Pictures of what a VAE learned. Needs matplotlib: the extra `plots`.
+
+Each function returns a `matplotlib.figure.Figure`: `figure.savefig("name.png")`
+writes it, and a notebook shows it after `%matplotlib inline`.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
