@@ -1,6 +1,14 @@
 """Variational autoencoders for Keras 3."""
 
-from keras_vae import datasets, likelihoods, networks, objectives, posteriors, priors
+from keras_vae import (
+    datasets,
+    likelihoods,
+    networks,
+    objectives,
+    posteriors,
+    priors,
+    schedules,
+)
 from keras_vae.encoder import VariationalEncoder
 from keras_vae.sample_layer import SampleLayer
 from keras_vae.vae import VAE
@@ -17,4 +25,5 @@ __all__ = [
     "objectives",
     "posteriors",
     "priors",
+    "schedules",
 ]

@@ -5,13 +5,22 @@ from helpers import to_numpy
 from scipy import special, stats
 
 import keras_vae as kv
-from keras_vae.likelihoods import Bernoulli, Categorical, FromFunction, Gaussian
+from keras_vae.likelihoods import (
+    Bernoulli,
+    Categorical,
+    ContinuousBernoulli,
+    FromFunction,
+    Gaussian,
+    Laplace,
+    StudentT,
+)
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(scale=2.0, size=(5, 4, 3)).astype("float32")
 BITS = (RNG.random((5, 4, 3)) < 0.5).astype("float32")
 ONE_HOT = np.eye(3, dtype="float32")[RNG.integers(3, size=(5, 4))]
 REALS = RNG.normal(size=(5, 4, 3)).astype("float32")
+UNIT = RNG.random((5, 4, 3)).astype("float32")
 
 
 def log_softmax(logits):
@@ -35,6 +44,12 @@ CASES = {
                                   special.softmax(LOGITS, axis=-1),
                                   ONE_HOT * log_softmax(LOGITS),
                                   special.softmax(LOGITS, axis=-1)),
+}  # fmt: skip
+
+CASES |= {
+    "laplace": (Laplace(0.7), REALS, LOGITS, stats.laplace.logpdf(REALS, LOGITS, 0.7), LOGITS),
+    "student t": (StudentT(3.5, 0.7), REALS, LOGITS, stats.t.logpdf(REALS, 3.5, LOGITS, 0.7),
+                  LOGITS),
 }  # fmt: skip
 
 
@@ -79,6 +94,54 @@ def test_probabilities_of_0_and_1_are_finite(likelihood):
     target = np.eye(2, dtype="float32")
     for params in (target, 1.0 - target):
         assert np.isfinite(to_numpy(likelihood.log_prob(target, params))).all()
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_continuous_bernoulli_is_a_density_and_agrees_with_tensorflow_probability(from_logits):
+    import tensorflow_probability as tfp
+
+    likelihood = ContinuousBernoulli(from_logits)
+    logits = np.concatenate([LOGITS, np.linspace(-0.05, 0.05, 12).reshape(1, 4, 3)]).astype("f4")
+    target = np.concatenate([UNIT, UNIT[:1]])
+    params = logits if from_logits else special.expit(logits)
+    reference = tfp.distributions.ContinuousBernoulli(logits=logits)
+    log_prob = to_numpy(likelihood.log_prob(target, params))
+    np.testing.assert_allclose(
+        log_prob, reference.log_prob(target).numpy().sum((1, 2)), rtol=1e-3, atol=1e-4
+    )
+    # TFP's mean is coarse near 1/2: there the integral decides.
+    grid = np.linspace(0.0, 1.0, 20_001)[:, None]
+    for logit in (-6.0, -0.5, -1e-3, 0.0, 0.01, 0.03, 8.0):
+        one = np.full((1, 1), logit, "f4") if from_logits else special.expit(np.full((1, 1), logit))
+        density = np.exp(
+            to_numpy(likelihood.log_prob(grid.astype("f4"), np.repeat(one, 20_001, 0)))
+        )
+        np.testing.assert_allclose(np.trapezoid(density, grid[:, 0]), 1.0, rtol=1e-3)
+        expected = np.trapezoid(density * grid[:, 0], grid[:, 0])
+        np.testing.assert_allclose(to_numpy(likelihood.mean(one)), [[expected]], rtol=1e-3)
+
+
+def test_continuous_bernoulli_samples():
+    likelihood = ContinuousBernoulli()
+    for logit in (-7.0, -0.4, 0.0, 3.0):
+        params = np.full((4000, 1), logit, "float32")
+        draws = to_numpy(likelihood.sample(params, seed=0))
+        likelihood.check_target(draws)
+        error = abs(draws.mean() - to_numpy(likelihood.mean(params))[0, 0])
+        assert error < 5.0 * draws.std() / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("name", sorted(kv.likelihoods.NAMES))
+def test_every_likelihood_trains_saves_and_loads(name, tmp_path):
+    from helpers import make_vae
+
+    target = np.eye(2, dtype="float32")[(RNG.random((64, 6)) < 0.3).astype(int)]
+    vae = make_vae(likelihood=name, decoder=kv.networks.DenseDecoder((6, 2), (8,)))
+    history = vae.fit(target, epochs=4, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    vae.save(tmp_path / "vae.keras")
+    copy = keras.saving.load_model(tmp_path / "vae.keras")
+    np.testing.assert_allclose(copy.reconstruct(target), vae.reconstruct(target), rtol=1e-5)
 
 
 def test_large_logits_are_exact():

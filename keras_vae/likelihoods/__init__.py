@@ -3,13 +3,33 @@
 from keras_vae.identifiers import resolve
 from keras_vae.likelihoods.bernoulli import Bernoulli
 from keras_vae.likelihoods.categorical import Categorical
+from keras_vae.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from keras_vae.likelihoods.from_function import FromFunction
 from keras_vae.likelihoods.gaussian import Gaussian
+from keras_vae.likelihoods.laplace import Laplace
 from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.likelihoods.student_t import StudentT
 
-__all__ = ["Bernoulli", "Categorical", "FromFunction", "Gaussian", "Likelihood", "get"]
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "ContinuousBernoulli",
+    "FromFunction",
+    "Gaussian",
+    "Laplace",
+    "Likelihood",
+    "StudentT",
+    "get",
+]
 
-NAMES = {"bernoulli": Bernoulli, "categorical": Categorical, "gaussian": Gaussian}
+NAMES = {
+    "bernoulli": Bernoulli,
+    "categorical": Categorical,
+    "continuous_bernoulli": ContinuousBernoulli,
+    "gaussian": Gaussian,
+    "laplace": Laplace,
+    "student_t": StudentT,
+}
 
 
 def get(identifier) -> Likelihood:

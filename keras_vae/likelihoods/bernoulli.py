@@ -49,12 +49,13 @@ class Bernoulli(Likelihood):
         if low < 0 or high > 1:
             hint = 'x.astype("float32") / 255 scales 8-bit images' if high > 1 else "scale the data"
             raise ValueError(
-                f"Bernoulli needs values in [0, 1]; the data goes from {low:.6g} to {high:.6g}. "
+                f"{type(self).__name__} needs values in [0, 1]; the data goes from {low:.6g} to "
+                f"{high:.6g}. "
                 f'To mend it, {hint}; for real-valued data use likelihood="gaussian".'
             )
 
     def check_params(self, params):
-        check_logits_or_probabilities("Bernoulli", params, self.from_logits)
+        check_logits_or_probabilities(type(self).__name__, params, self.from_logits)
 
     def get_config(self):
         return {"from_logits": self.from_logits}

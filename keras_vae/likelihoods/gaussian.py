@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood, sum_features
+from keras_vae.likelihoods.likelihood import Likelihood, check_positive, sum_features
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -25,9 +25,7 @@ class Gaussian(Likelihood):
     """
 
     def __init__(self, sigma: float = 1.0):
-        if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0):
-            raise ValueError(f"sigma must be a positive number; received {sigma!r}.")
-        self.sigma = float(sigma)
+        self.sigma = check_positive("sigma", sigma)
 
     def log_prob(self, target, params):
         x, mean = ops.cast(target, "float32"), ops.cast(params, "float32")

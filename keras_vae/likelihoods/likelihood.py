@@ -1,5 +1,7 @@
 """Likelihood: the protocol that every likelihood of the data follows."""
 
+import math
+
 import numpy as np
 from keras import ops
 
@@ -54,6 +56,13 @@ class Likelihood:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def check_positive(name: str, value: float) -> float:
+    """Returns `value` as a float, or raises a ValueError if it is no positive number."""
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a positive number; received {value!r}.")
+    return float(value)
 
 
 def sum_features(log_prob, target):

@@ -1,0 +1,51 @@
+"""Student-t likelihood with given scale and degrees of freedom, for heavy-tailed data."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_vae.likelihoods.likelihood import Likelihood, check_positive, sum_features
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class StudentT(Likelihood):
+    """log p(x|z) of a Student-t around μ from the decoder, in nats, constants included.
+
+    Args:
+        degrees_of_freedom: ν of every feature; the smaller, the heavier the
+            tails. The mean of x is μ for ν > 1.
+        scale: σ of every feature, in the units of x.
+
+    Raises:
+        ValueError: if either is not a positive number.
+    """
+
+    def __init__(self, degrees_of_freedom: float = 4.0, scale: float = 1.0):
+        self.degrees_of_freedom = check_positive("degrees_of_freedom", degrees_of_freedom)
+        self.scale = check_positive("scale", scale)
+
+    def log_prob(self, target, params):
+        x, mean = ops.cast(target, "float32"), ops.cast(params, "float32")
+        nu = self.degrees_of_freedom
+        log_normalizer = (
+            math.lgamma(0.5 * nu)
+            - math.lgamma(0.5 * (nu + 1.0))
+            + 0.5 * math.log(nu * math.pi)
+            + math.log(self.scale)
+        )
+        tail = 0.5 * (nu + 1.0) * ops.log1p(ops.square((x - mean) / self.scale) / nu)
+        return sum_features(-tail - log_normalizer, x)
+
+    def mean(self, params):
+        return ops.cast(params, "float32")
+
+    def sample(self, params, seed=None):
+        mean, nu = self.mean(params), self.degrees_of_freedom
+        seed = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed
+        normal = keras.random.normal(ops.shape(mean), seed=seed)
+        chi_square = 2.0 * keras.random.gamma(ops.shape(mean), 0.5 * nu, seed=seed)
+        return mean + self.scale * normal * ops.sqrt(nu / ops.maximum(chi_square, 1e-30))
+
+    def get_config(self):
+        return {"degrees_of_freedom": self.degrees_of_freedom, "scale": self.scale}
