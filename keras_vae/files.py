@@ -13,6 +13,8 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
     If the block raises, what it wrote is removed and `path` is left alone.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"Cannot write {path}: there is no folder {path.parent}.")
     beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         yield beside

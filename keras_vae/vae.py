@@ -302,6 +302,8 @@ class VAE(keras.Model):
     def sample(self, n: int, seed: int | None = None, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`."""
         self.check_built("sample")
+        if n < 1:
+            raise ValueError(f"sample needs a number of at least 1; received {n!r}.")
         return self.decode(self.prior.sample(n, seed=seed), batch_size)
 
     def interpolate(self, start, end, n_steps: int = 10, batch_size: int = 128) -> np.ndarray:
@@ -342,6 +344,8 @@ class VAE(keras.Model):
         if format == "tf_saved_model":
             export_saved_model(self, filepath)
         else:
+            self.check_built("export")
+            self(ops.zeros((1, *self.input_features)))  # Keras exports only what was called.
             super().export(filepath, format=format, **kwargs)
 
     def get_config(self):

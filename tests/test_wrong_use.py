@@ -109,6 +109,25 @@ def test_raw_outputs_are_not_taken_for_probabilities(zeros, x):
     make_vae(decoder=decoder).fit(x, verbose=0)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_decoder_of_one_feature_is_not_taken_for_probabilities(x, activation):
+    for seed in range(30):
+        keras.utils.set_random_seed(seed)
+        decoder = kv.networks.DenseDecoder(1, (4,), activation=activation)
+        vae = kv.VAE(kv.VariationalEncoder(1, kv.networks.DenseEncoder((4,))), decoder)
+        vae.build((None, 1))
+
+
+def test_sigmoid_output_is_found_under_float16():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        vae = make_vae(decoder=sequential(layers.Dense(64, "relu"), layers.Dense(12, "sigmoid")))
+        with pytest.raises(ValueError, match="expects logits"):
+            vae.build((None, 12))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 @pytest.mark.parametrize(
     "labels", [np.zeros(256, "int64"), np.zeros((256, 1)), np.eye(10)[np.zeros(256, int)]]
 )
@@ -192,6 +211,20 @@ def test_data_of_another_shape_than_the_model_was_built_for(x):
         vae.decode(np.zeros((2, 4)))
     with pytest.raises(ValueError, match="start has 2 samples, but end has 3"):
         vae.interpolate(x[:2], x[:3])
+
+
+def test_no_samples(x):
+    vae = make_vae()
+    vae.build((None, 12))
+    with pytest.raises(ValueError, match="sample needs a number of at least 1; received 0"):
+        vae.sample(0)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    vae = make_vae()
+    vae.build((None, 12))
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        vae.save(tmp_path / "nowhere" / "vae.keras")
 
 
 def test_sample_weights_that_are_none(x):

@@ -72,8 +72,6 @@ def sum_features(log_prob, target):
 
 def check_logits_or_probabilities(name: str, params: np.ndarray, from_logits: bool) -> None:
     """Raises a ValueError if `params` look like probabilities under logits, or the reverse."""
-    if not np.isfinite(params).all():
-        return
     in_unit_interval = params.min() >= 0.0 and params.max() <= 1.0
     if from_logits and in_unit_interval and np.ptp(params) > 0.0:
         raise ValueError(
