@@ -110,7 +110,6 @@ class VAE(keras.Model):
             self.training_step = self.add_weight(
                 shape=(),
                 dtype="int32",
-                initializer="zeros",
                 trainable=False,
                 aggregation="only_first_replica",
                 name="training_step",
@@ -143,22 +142,14 @@ class VAE(keras.Model):
     # The forward pass
 
     def call(self, x, latent=False, training=None):
-        x = ops.cast(x, self.compute_dtype)
-        if _in_step.get():
-            z_mean, z_log_var, z = self.encoder(x)
-            params = self._params(z)
-            return {
-                "reconstruction": self.likelihood.mean(params),
-                "params": params,
-                "z_mean": z_mean,
-                "z_log_var": z_log_var,
-                "z": z,
-            }
-        if not latent:
+        if not (latent or _in_step.get()):
             return self.mean_given(self.posterior_mean(x))
-        z_mean, z_log_var, z = self.encoder(x)
-        reconstruction = self.mean_given(z_mean)
-        return {"reconstruction": reconstruction, "z_mean": z_mean, "z_log_var": z_log_var, "z": z}
+        z_mean, z_log_var, z = self.encoder(ops.cast(x, self.compute_dtype))
+        latents = {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}
+        if not _in_step.get():
+            return {"reconstruction": self.mean_given(z_mean), **latents}
+        params = self._params(z)
+        return {"reconstruction": self.likelihood.mean(params), "params": params, **latents}
 
     def moments(self, x):
         """Returns `(z_mean, z_log_var)` of x as tensors, without drawing z where possible."""
@@ -307,15 +298,10 @@ class VAE(keras.Model):
         return self.decode(self.prior.sample(n, seed=seed), batch_size)
 
     def interpolate(self, start, end, n_steps: int = 10, batch_size: int = 128) -> np.ndarray:
-        """Decodes the straight lines from the codes of `start` to those of `end`.
-
-        Args:
-            start, end: data of shape `(n, *features)`.
-            n_steps: number of points on each line, both ends included.
-            batch_size: rows per compiled call.
+        """Decodes straight lines between codes of data, both ends included.
 
         Returns:
-            Array of shape `(n, n_steps, *features)`.
+            `(n, n_steps, *features)` for `start` and `end` of shape `(n, *features)`.
         """
         z_start, z_end = self.encode(start, batch_size), self.encode(end, batch_size)
         if z_start.shape != z_end.shape:
@@ -349,17 +335,10 @@ class VAE(keras.Model):
             super().export(filepath, format=format, **kwargs)
 
     def get_config(self):
-        parts = {
-            "encoder": self.encoder,
-            "decoder": self.decoder,
-            "likelihood": self.likelihood,
-            "prior": self.prior,
-            "objective": self.objective,
-            "regularizer": self.regularizer,
-        }
-        config = {k: keras.saving.serialize_keras_object(part) for k, part in parts.items()}
+        names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
+        parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
         strength = {"regularization_strength": self.regularization_strength}
-        return {**super().get_config(), **config, **strength}
+        return {**super().get_config(), **parts, **strength}
 
     @classmethod
     def from_config(cls, config):
