@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import to_numpy
+from helpers import make_vae, to_numpy
 from scipy import stats
 
 import keras_vae as kv
@@ -73,3 +73,62 @@ def test_kl_without_a_closed_form_is_estimated(prior):
 def test_unknown_prior_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"Unknown prior 'normal'.*'standard_normal'"):
         kv.priors.get("normal")
+
+
+@pytest.fixture
+def mixture():
+    mixture = kv.priors.GaussianMixture(4)
+    mixture.build((None, 3))
+    mixture.set_weights([RNG.normal(size=w.shape) for w in mixture.get_weights()])
+    return mixture
+
+
+def test_mixture_log_prob_agrees_with_tensorflow_probability(mixture):
+    import tensorflow_probability as tfp
+
+    tfd = tfp.distributions
+    means, log_vars, logits = mixture.get_weights()
+    reference = tfd.MixtureSameFamily(
+        tfd.Categorical(logits=logits), tfd.MultivariateNormalDiag(means, np.exp(0.5 * log_vars))
+    )
+    z = RNG.normal(size=(2, 5, 3)).astype("float32")
+    np.testing.assert_allclose(
+        to_numpy(mixture.log_prob(z)), reference.log_prob(z).numpy(), rtol=1e-4
+    )
+
+
+def test_mixture_samples_follow_it(mixture):
+    means, log_vars, logits = (w.astype("float64") for w in mixture.get_weights())
+    weights = np.exp(logits) / np.exp(logits).sum()
+    draws = to_numpy(mixture.sample(4000, seed=0))
+    for i in range(3):
+
+        def cdf(value, i=i):
+            sigma = np.exp(0.5 * log_vars[:, i])
+            return (weights * stats.norm.cdf(value[:, None], means[:, i], sigma)).sum(-1)
+
+        assert stats.kstest(draws[:, i], cdf).pvalue > 1e-3
+    np.testing.assert_array_equal(draws, to_numpy(mixture.sample(4000, seed=0)))
+
+
+@pytest.mark.parametrize("name", sorted(kv.priors.NAMES))
+def test_every_prior_trains_saves_and_loads(x, name, tmp_path):
+    vae = make_vae(prior=name)
+    vae.build((None, 12))
+    before = vae.prior.get_weights()
+    history = vae.fit(x, validation_data=x, epochs=4, verbose=0).history
+    assert history["val_loss"][-1] < history["val_loss"][0]
+    for old, new in zip(before, vae.prior.get_weights(), strict=True):
+        assert not np.allclose(old, new)
+    vae.save(tmp_path / "vae.keras")
+    copy = keras.saving.load_model(tmp_path / "vae.keras")
+    z = vae.encode(x)
+    np.testing.assert_allclose(
+        to_numpy(copy.prior.log_prob(z)), to_numpy(vae.prior.log_prob(z)), rtol=1e-5
+    )
+    np.testing.assert_array_equal(copy.sample(5), vae.sample(5))
+
+
+def test_a_mixture_of_no_components():
+    with pytest.raises(ValueError, match="n_components must be a positive integer"):
+        kv.priors.GaussianMixture(0)

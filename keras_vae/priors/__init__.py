@@ -1,11 +1,12 @@
 """Priors of the latent code: p(z)."""
 
 from keras_vae.identifiers import resolve
+from keras_vae.priors.gaussian_mixture import GaussianMixture
 from keras_vae.priors.standard_normal import StandardNormal
 
-__all__ = ["StandardNormal", "get"]
+__all__ = ["GaussianMixture", "StandardNormal", "get"]
 
-NAMES = {"standard_normal": StandardNormal}
+NAMES = {"gaussian_mixture": GaussianMixture, "standard_normal": StandardNormal}
 
 
 def get(identifier):
