@@ -72,3 +72,16 @@ def test_torch_says_how_to_get_a_saved_model(tmp_path):
     vae.build((None, 12))
     with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
         vae.export(tmp_path / "served")
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the extra installs TensorFlow's converter")
+def test_onnx_of_a_model_that_was_only_built(x, tmp_path):
+    import onnxruntime
+
+    vae = make_vae()
+    vae.build((None, 12))
+    vae.export(str(tmp_path / "vae.onnx"), format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "vae.onnx")
+    for n in (1, 7):
+        (found,) = session.run(None, {session.get_inputs()[0].name: x[:n]})
+        np.testing.assert_allclose(found, vae.reconstruct(x[:n]), atol=1e-5)
