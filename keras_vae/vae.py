@@ -184,7 +184,8 @@ class VAE(keras.Model):
         self._requested_jit_compile = jit_compile
         if hasattr(self, "training_step"):
             # As a number: JAX would not train with two variables of one buffer.
-            self.training_step.assign(int(self.optimizer.iterations))
+            steps = int(self.optimizer.iterations) * self._batches_per_step()
+            self.training_step.assign(steps)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -261,10 +262,15 @@ class VAE(keras.Model):
         """Returns the number of optimizer steps so far, before counting this one."""
         if not hasattr(self, "training_step"):
             return None
-        step = self.training_step // (self.optimizer.gradient_accumulation_steps or 1)
+        step = self.training_step // self._batches_per_step()
         if training:
             self.training_step.assign_add(1)
         return step
+
+    def _batches_per_step(self):
+        # Under float16 Keras wraps the optimizer that accumulates.
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return optimizer.gradient_accumulation_steps or 1
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         reconstruction = y_pred["reconstruction"] if isinstance(y_pred, dict) else y_pred

@@ -103,6 +103,9 @@ def test_beta_schedule_counts_optimizer_steps_under_gradient_accumulation(x):
         vae.reset_metrics()
         betas.append(float(vae.train_on_batch(x[:32], return_dict=True)["beta"]))
     np.testing.assert_allclose(betas, [0.0, 0.0, 0.5, 0.5, 1.0], atol=1e-6)
+    vae.compile(optimizer)
+    vae.reset_metrics()
+    assert float(vae.train_on_batch(x[:32], return_dict=True)["beta"]) == pytest.approx(1.0)
 
 
 def test_user_functions_replace_likelihood_and_kl(x):
