@@ -43,19 +43,22 @@ class CompiledInference:
         """
         self.model.check_built(name)
         x = _as_rows(name, x, features)
-        if name not in self.compiled:
-            self.compiled[name] = compile_inference(function, self.model)
+        compiled = self.compile(name, function)
         outputs = None
         for start in range(0, len(x), batch_size):
             batch = np.asarray(x[start : start + batch_size])
             rows = len(batch)
-            if start and rows < batch_size:
-                batch = np.concatenate([batch, np.repeat(batch[:1], batch_size - rows, axis=0)])
-            output = self.compiled[name](batch)[:rows]
+            output = compiled(checks.padded(batch, batch_size if start else rows))[:rows]
             if outputs is None:
                 outputs = np.empty((len(x), *output.shape[1:]), output.dtype)
             outputs[start : start + rows] = output
         return outputs
+
+    def compile(self, name: str, function: Callable) -> Callable:
+        """Returns `function` compiled, of NumPy arrays; the same for the same name."""
+        if name not in self.compiled:
+            self.compiled[name] = compile_inference(function, self.model)
+        return self.compiled[name]
 
 
 def _as_rows(name, x, features):

@@ -6,22 +6,49 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.training.backend import is_tracing
 
 
-def check_parts(encoder, decoder, regularizer, regularization_strength) -> None:
-    """Raises an error if the arguments of a VAE are not of their kinds or do not fit."""
+def check_parts(encoder, decoder, prior, objective) -> None:
+    """Raises an error if the parts of a VAE are not of their kinds or make no sense together."""
     for role, part in (("encoder", encoder), ("decoder", decoder)):
         if not isinstance(part, keras.layers.Layer):
             raise TypeError(f"{role} must be a Keras layer or model; received {part!r}.")
-    if not (regularizer is None or callable(regularizer)):
-        raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
-    if not math.isfinite(regularization_strength):
-        raise ValueError(
-            f"regularization_strength must be finite; received {regularization_strength!r}."
-        )
     if hasattr(encoder, "latent_dim"):
         check_latent_dim(encoder.latent_dim, decoder)
+    posterior = posterior_class(encoder)
+    support = getattr(prior, "support", None)
+    if support is not None and support != posterior.support:
+        where = {"real": "all of R^d", "sphere": "the unit sphere"}
+        raise ValueError(
+            f"{type(prior).__name__} is a prior on {where[support]}, but {posterior.__name__} is "
+            f"a posterior on {where[posterior.support]}, so that the KL is infinite. "
+            'posterior="von_mises_fisher" goes with prior="uniform_on_sphere", all others with '
+            "the other priors, and a VampPrior with any that is no flow."
+        )
+    if hasattr(prior, "check_posterior"):
+        prior.check_posterior(posterior)
+    if hasattr(objective, "check_posterior"):
+        objective.check_posterior(posterior)
+    if getattr(objective, "n_draws", None) is not None and not hasattr(encoder, "latent_names"):
+        raise ValueError(
+            f"{type(objective).__name__} needs {objective.n_draws} draws of z per input, which "
+            f"{encoder.name} cannot give. Use a keras_vae.VariationalEncoder(latent_dim, network)."
+        )
+
+
+def posterior_class(encoder) -> type[Posterior]:
+    """Returns the class of the posterior that an encoder describes."""
+    return encoder.head.distribution if hasattr(encoder, "head") else DiagonalNormal
+
+
+def check_regularizer(regularizer, strength: float) -> None:
+    """Raises an error if the regularizer is no function or its strength no number."""
+    if not (regularizer is None or callable(regularizer)):
+        raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
+    if not math.isfinite(strength):
+        raise ValueError(f"regularization_strength must be finite; received {strength!r}.")
 
 
 def check_latent_dim(latent_dim: int, decoder: keras.layers.Layer) -> None:
@@ -53,7 +80,8 @@ def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
     """
     # Symbolic calls build user-made layers that have no `build` too.
     outputs = encoder(keras.KerasTensor(input_shape))
-    if not isinstance(outputs, (list, tuple)) or len(outputs) != 3:
+    n_outputs = len(getattr(encoder, "latent_names", (0, 1, 2)))
+    if not isinstance(outputs, (list, tuple)) or len(outputs) != n_outputs:
         raise ValueError(
             "The encoder must return (z_mean, z_log_var, z), as VariationalEncoder does; "
             f"{encoder.name} returns {outputs}."

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import likelihoods, objectives, priors
+from keras_vae import likelihoods, measures, objectives, priors
 from keras_vae.export import export_saved_model
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
-from keras_vae.parts import check_parts, connect
-from keras_vae.posteriors import DiagonalNormal
+from keras_vae.parts import check_parts, check_regularizer, connect
+from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.training import checks
 from keras_vae.training.backend import num_replicas, portable_config
 from keras_vae.training.weighted_mean import weighted_mean
@@ -36,17 +36,18 @@ class VAE(keras.Model):
         encoder: a `VariationalEncoder`, or any layer or model from x to
             `(z_mean, z_log_var, z)`.
         decoder: any layer or model from z to the likelihood's raw params.
-        likelihood: `"bernoulli"`, `"gaussian"`, `"categorical"`, a likelihood,
-            or a function `(target, params)` to log p, of shape `(batch,)`.
-        prior: `"standard_normal"` or a prior.
+        likelihood: a name or object of `keras_vae.likelihoods`, or a function
+            `(target, params)` to log p, of shape `(batch,)`.
+        prior: a name or object of `keras_vae.priors`, or on TensorFlow a
+            `tfp.distributions.Distribution` over vectors.
         beta: β, a number or a `keras.optimizers.schedules.LearningRateSchedule`
             of the training step; 1 by default. Short for an `ELBO` of that β.
         kl_divergence: a function `(posterior, prior, z)` to the KL, of shape
             `(batch,)`, in place of the closed form. Short for an `ELBO` of it.
-        objective: `"elbo"` or an objective, in place of the two above.
+        objective: a name or object of `keras_vae.objectives`, in place of the two above.
         regularizer: a function of the forward pass's outputs (a dict of
-            `reconstruction`, `params`, `z_mean`, `z_log_var` and `z`) to a
-            scalar or one value per sample.
+            `reconstruction`, `params` and the encoder's outputs, `z_mean`,
+            `z_log_var` and `z`) to a scalar or one value per sample.
         regularization_strength: weight of the regularizer.
 
     Call arguments:
@@ -56,7 +57,8 @@ class VAE(keras.Model):
     Returns:
         The reconstruction from the posterior mean, without randomness: the
         mean of p(x|z), `(batch, *features)`. With `latent=True` a dict of
-        `reconstruction`, `z_mean`, `z_log_var` and `z`, a draw.
+        `reconstruction` and the encoder's outputs: `z_mean`, `z_log_var` and
+        `z`, a draw.
 
     Raises:
         ValueError: if parts do not fit together, in the constructor where the
@@ -87,12 +89,13 @@ class VAE(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_parts(encoder, decoder, regularizer, regularization_strength)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
         self.prior = priors.get(prior)
         self.objective = objectives.from_arguments(objective, beta, kl_divergence)
+        check_parts(encoder, decoder, self.prior, self.objective)
+        check_regularizer(regularizer, regularization_strength)
         self.regularizer = regularizer
         self.regularization_strength = regularization_strength
         self.latent_dim = getattr(encoder, "latent_dim", None)
@@ -105,16 +108,17 @@ class VAE(keras.Model):
         if regularizer is not None:
             own_terms.append("regularization_loss")
         self.own_trackers = [keras.metrics.Mean(name=name) for name in own_terms]
+        counter = {"shape": (), "trainable": False, "aggregation": "only_first_replica"}
         if getattr(self.objective, "needs_step", False):
             # JAX hides the optimizer's own counter from the loss.
-            self.training_step = self.add_weight(
-                shape=(),
-                dtype="int32",
-                trainable=False,
-                aggregation="only_first_replica",
-                name="training_step",
-            )
-        self._infer = CompiledInference(self)
+            self.training_step = self.add_weight(dtype="int32", name="training_step", **counter)
+        if getattr(self.objective, "needs_data_size", False):
+            # NaN until `fit` is given an array: no size is better than a wrong one.
+            nan = keras.initializers.Constant(float("nan"))
+            self.data_size = self.add_weight(initializer=nan, name="data_size", **counter)
+        # Set before each use, so that estimates disturb no other draw.
+        self.evaluation_seed = keras.random.SeedGenerator(0)
+        self.compiled_inference = CompiledInference(self)
 
     @property
     def beta(self):
@@ -128,8 +132,16 @@ class VAE(keras.Model):
             self.encoder, self.decoder, self.likelihood, input_shape
         )
         self.input_features = tuple(input_shape[1:])
+        if hasattr(self.prior, "connect"):
+            self.prior.connect(self.posterior, self.input_features)
         if not self.prior.built:
             self.prior.build((None, self.latent_dim))
+        if isinstance(self.likelihood, keras.layers.Layer) and not self.likelihood.built:
+            self.likelihood.build((None, *self.target_features))
+        if hasattr(self.objective, "build"):
+            self.objective.build(self.input_features, self.latent_dim)
+            # An attribute of the model, so that it is trained and saved with it.
+            self.auxiliary_network = self.objective.network
 
     def check_built(self, action: str) -> None:
         """Raises a ValueError if the model has no weights yet."""
@@ -144,27 +156,50 @@ class VAE(keras.Model):
     def call(self, x, latent=False, training=None):
         if not (latent or _in_step.get()):
             return self.mean_given(self.posterior_mean(x))
-        z_mean, z_log_var, z = self.encoder(ops.cast(x, self.compute_dtype))
-        latents = {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}
+        latents = self._latents(x)
         if not _in_step.get():
-            return {"reconstruction": self.mean_given(z_mean), **latents}
-        params = self._params(z)
+            return {"reconstruction": self.mean_given(latents["z_mean"]), **latents}
+        params = self.params_given(latents["z"])
         return {"reconstruction": self.likelihood.mean(params), "params": params, **latents}
 
-    def moments(self, x):
-        """Returns `(z_mean, z_log_var)` of x as tensors, without drawing z where possible."""
+    def _latents(self, x):
+        """Returns the encoder's outputs by name."""
+        n_draws = getattr(self.objective, "n_draws", None) if _in_step.get() else None
+        draws = {} if n_draws is None else {"n_samples": n_draws}
+        names = getattr(self.encoder, "latent_names", ("z_mean", "z_log_var", "z"))
+        return dict(zip(names, self.encoder(self._encoder_input(x), **draws), strict=True))
+
+    def _encoder_input(self, x):
         x = ops.cast(x, self.compute_dtype)
-        return self.encoder.moments(x) if hasattr(self.encoder, "moments") else self.encoder(x)[:2]
+        if getattr(self.likelihood, "takes_missing", False):
+            x = ops.where(ops.isnan(x), ops.zeros_like(x), x)
+        return x
+
+    def posterior_params(self, x) -> dict:
+        """Returns the parameters of q(z|x) by name, as tensors, `z_mean` first."""
+        x = self._encoder_input(x)
+        if hasattr(self.encoder, "posterior_params"):
+            return self.encoder.posterior_params(x)
+        return dict(zip(("z_mean", "z_log_var"), self.encoder(x)[:2], strict=True))
+
+    def posterior(self, x) -> Posterior:
+        """Returns q(z|x) as a distribution of tensors."""
+        return self._posterior_of(self.posterior_params(x))
+
+    def _posterior_of(self, outputs):
+        if hasattr(self.encoder, "posterior"):
+            return self.encoder.posterior(outputs)
+        return DiagonalNormal(outputs["z_mean"], outputs["z_log_var"])
 
     def posterior_mean(self, x):
-        """Returns the mean of q(z|x) as a tensor."""
-        return self.moments(x)[0]
+        """Returns the code of x without randomness, the mean of a normal posterior, as a tensor."""
+        return self.posterior_params(x)["z_mean"]
 
     def mean_given(self, z):
         """Returns the mean of p(x|z) as a tensor."""
-        return self.likelihood.mean(self._params(z))
+        return self.likelihood.mean(self.params_given(z))
 
-    def _params(self, z):
+    def params_given(self, z):
         """Decodes z, of shape (batch, latent_dim) or (n_samples, batch, latent_dim)."""
         if len(z.shape) == 2:
             return self.decoder(z)
@@ -203,6 +238,9 @@ class VAE(keras.Model):
     def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
         x, y = checks.check_data(self, "x", x, y, kwargs.get("sample_weight"))
+        if hasattr(self, "data_size"):
+            size = checks.data_size(self.objective, x, kwargs.get("validation_split", 0.0))
+            self.data_size.assign(size)
         if kwargs.get("validation_data") is not None:
             data = checks.check_validation_data(self, kwargs["validation_data"])
             kwargs["validation_data"] = data
@@ -230,18 +268,26 @@ class VAE(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         target = x if y is None else y
         checks.check_target_shape(target.shape[1:], self.target_features)
-        terms = self.objective(
-            target,
-            y_pred["params"],
-            y_pred["z"],
-            DiagonalNormal(y_pred["z_mean"], y_pred["z_log_var"]),
-            self.prior,
-            self.likelihood,
-            step=self._advance_step(training),
-        )
+        if training and hasattr(self.likelihood, "update"):
+            self.likelihood.update(target, y_pred["params"])
         weights = ops.ones(ops.shape(target)[:1]) if sample_weight is None else sample_weight
         weights = ops.reshape(ops.cast(weights, "float32"), (-1,))
         total_weight = ops.sum(weights)
+        terms = self.objective(
+            objectives.Forward(
+                x=x,
+                target=target,
+                params=y_pred["params"],
+                z=y_pred["z"],
+                posterior=self._posterior_of(y_pred),
+                prior=self.prior,
+                likelihood=self.likelihood,
+                sample_weight=weights / ops.maximum(total_weight, 1e-12),
+                decode=self.params_given,
+                step=self._advance_step(training),
+                data_size=getattr(self, "data_size", None),
+            )
+        )
         means = {name: weighted_mean(name, term, weights) for name, term in terms.items()}
         if self.regularizer is not None:
             value = weighted_mean("The regularizer", self.regularizer(y_pred), weights)
@@ -286,15 +332,17 @@ class VAE(keras.Model):
 
     def encode(self, x, batch_size: int = 128) -> np.ndarray:
         """Returns the posterior means of x, `(n, latent_dim)`."""
-        return self._infer("encode", self.posterior_mean, x, self.input_features, batch_size)
+        return self.compiled_inference(
+            "encode", self.posterior_mean, x, self.input_features, batch_size
+        )
 
     def decode(self, z, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z), `(n, *features)`, of codes `(n, latent_dim)`."""
-        return self._infer("decode", self.mean_given, z, (self.latent_dim,), batch_size)
+        return self.compiled_inference("decode", self.mean_given, z, (self.latent_dim,), batch_size)
 
     def reconstruct(self, x, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z) at the posterior means of x, `(n, *features)`."""
-        return self._infer("reconstruct", self.call, x, self.input_features, batch_size)
+        return self.compiled_inference("reconstruct", self.call, x, self.input_features, batch_size)
 
     def sample(self, n: int, seed: int | None = None, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`."""
@@ -315,6 +363,22 @@ class VAE(keras.Model):
         z = np.linspace(z_start, z_end, n_steps, axis=1)
         decoded = self.decode(z.reshape(-1, self.latent_dim), batch_size)
         return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
+
+    # What the trained model is worth
+
+    def log_likelihood(
+        self, x, n_samples: int = 5000, y=None, seed: int | None = None, batch_size: int = 100
+    ) -> measures.LogLikelihood:
+        """Estimates log p(x) by importance sampling, see `keras_vae.measures.log_likelihood`."""
+        return measures.log_likelihood(self, x, n_samples, y, seed, batch_size)
+
+    def active_units(self, x, threshold: float = 0.01, batch_size: int = 128) -> int:
+        """Counts the latent dimensions in use, see `keras_vae.measures.active_units`."""
+        return measures.active_units(self, x, threshold, batch_size)
+
+    def kl_per_dimension(self, x, batch_size: int = 128) -> np.ndarray:
+        """Returns the mean KL of each latent dimension, `(latent_dim,)`, in nats."""
+        return measures.kl_per_dimension(self, x, batch_size)
 
     # Files
 

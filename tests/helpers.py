@@ -24,6 +24,27 @@ class FixedNoise(keras.layers.Layer):
 to_numpy = keras.ops.convert_to_numpy
 
 
+def gradient(function, x):
+    """Returns the gradient of the sum of `function(x)` with respect to the array `x`."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        return tape.gradient(value, x).numpy()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        total = jax.jit(jax.grad(lambda x: keras.ops.sum(function(x))))
+        return to_numpy(total(keras.ops.array(x)))
+    import torch
+
+    x = torch.tensor(x, requires_grad=True)
+    return torch.autograd.grad(function(x).sum(), x, retain_graph=True)[0].numpy()
+
+
 def make_vae(optimizer=None, noise=None, **kwargs):
     """Returns a small compiled VAE of 12 binary features; `noise` fixes epsilon."""
     encoder = kv.VariationalEncoder(LATENT_DIM, kv.networks.DenseEncoder((8,)))

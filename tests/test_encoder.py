@@ -5,7 +5,7 @@ from helpers import make_vae, to_numpy
 from keras import layers
 
 import keras_vae as kv
-from keras_vae.encoder import MAX_LOG_VAR, MIN_LOG_VAR
+from keras_vae.posteriors.diagonal_normal import MAX_LOG_VAR, MIN_LOG_VAR
 
 
 class SubclassedNetwork(keras.Model):
@@ -61,12 +61,12 @@ def test_default_network_follows_the_rank(shape, kind):
     assert type(encoder.network) is kind
 
 
-def test_moments_are_those_of_the_call_and_draw_nothing():
+def test_posterior_params_are_those_of_the_call_and_draw_nothing():
     encoder = kv.VariationalEncoder(seed=0)
     data = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
     z_mean, z_log_var, _ = encoder(data)
     state = to_numpy(encoder.sampler.seed_generator.state)
-    mean, log_var = encoder.moments(data)
+    mean, log_var = encoder.posterior_params(data).values()
     np.testing.assert_allclose(to_numpy(mean), to_numpy(z_mean))
     np.testing.assert_allclose(to_numpy(log_var), to_numpy(z_log_var))
     np.testing.assert_array_equal(to_numpy(encoder.sampler.seed_generator.state), state)
@@ -78,7 +78,7 @@ def test_log_variance_is_bounded_and_float32_under_float16():
         encoder = kv.VariationalEncoder(2, kv.networks.DenseEncoder((4,)))
         encoder.build((None, 3))
         for bias in (-1e4, 1e4):
-            encoder.z_log_var_head.bias.assign([bias, 0.0])
+            encoder.head.z_log_var_head.bias.assign([bias, 0.0])
             outputs = encoder(np.ones((2, 3), "float32"))
             assert all(keras.backend.standardize_dtype(t.dtype) == "float32" for t in outputs)
             log_var = to_numpy(outputs[1])
@@ -91,7 +91,7 @@ def test_log_variance_is_bounded_and_float32_under_float16():
 def test_a_unit_beyond_the_bound_comes_back(x):
     vae = make_vae(optimizer=keras.optimizers.SGD(1e-3))
     vae.build((None, x.shape[1]))
-    bias = vae.encoder.z_log_var_head.bias
+    bias = vae.encoder.head.z_log_var_head.bias
     bias.assign([30.0, 0.0, 0.0])
     vae.train_on_batch(x)
     assert to_numpy(bias)[0] < 30.0

@@ -48,7 +48,7 @@ def test_samples_are_those_of_the_seed(vae):
 
 def test_traversal_varies_one_dimension_a_row_ordered_by_kl(vae, images):
     # Dimension 2 is made the most informative one.
-    vae.encoder.z_mean_head.bias.assign([0.0, 0.0, 5.0, 0.0])
+    vae.encoder.head.z_mean_head.bias.assign([0.0, 0.0, 5.0, 0.0])
     figure = plots.traversal(vae, images, columns=3, limit=2.0)
     axes = figure.axes[0]
     assert axes.get_yticklabels()[0].get_text().startswith("$z_{2}$")

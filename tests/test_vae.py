@@ -150,7 +150,7 @@ def test_predict_has_no_randomness_and_evaluate_has(x):
     prediction = vae.predict(x, verbose=0)
     np.testing.assert_array_equal(prediction, vae.predict(x, verbose=0))
     np.testing.assert_array_equal(to_numpy(vae.encoder.sampler.seed_generator.state), state)
-    z_mean, _ = vae.encoder.moments(x)
+    z_mean, _ = vae.posterior_params(x).values()
     expected = 1.0 / (1.0 + np.exp(-to_numpy(vae.decoder(z_mean))))
     np.testing.assert_allclose(prediction, expected, rtol=1e-4)
     np.testing.assert_allclose(to_numpy(vae(x)), expected, rtol=1e-4)
@@ -175,7 +175,9 @@ def test_uses_of_the_model_run_in_batches_and_see_new_weights(x):
         z = vae.encode(x, batch_size=100)
         assert isinstance(z, np.ndarray)
         assert z.dtype == "float32"
-        np.testing.assert_allclose(z, to_numpy(vae.moments(x)[0]), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            z, to_numpy(vae.posterior_params(x)["z_mean"]), rtol=1e-4, atol=1e-5
+        )
         decoded = to_numpy(vae.mean_given(z))
         np.testing.assert_allclose(vae.decode(z, batch_size=100), decoded, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(vae.reconstruct(x), decoded, rtol=1e-4, atol=1e-6)

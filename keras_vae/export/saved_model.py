@@ -13,7 +13,8 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> None:
     Endpoints, float32, each of any batch size:
         serve, reconstruct: x of shape `(batch, *features)` to the mean of
             p(x|z) at the posterior mean.
-        encode: x to a dict of `z_mean` and `z_log_var`, `(batch, latent_dim)`.
+        encode: x to a dict of the posterior's parameters, for the diagonal
+            normal `z_mean` and `z_log_var`, `(batch, latent_dim)`.
         decode: z of shape `(batch, latent_dim)` to the mean of p(x|z).
 
     Args:
@@ -32,16 +33,12 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> None:
             "KERAS_BACKEND=tensorflow."
         )
 
-    def encode(x):
-        z_mean, z_log_var = vae.moments(x)
-        return {"z_mean": z_mean, "z_log_var": z_log_var}
-
     x_spec = keras.InputSpec(shape=(None, *vae.input_features), dtype="float32")
     z_spec = keras.InputSpec(shape=(None, vae.latent_dim), dtype="float32")
     archive = keras.export.ExportArchive()
     archive.track(vae)
     archive.add_endpoint("serve", vae.call, [x_spec])
     archive.add_endpoint("reconstruct", vae.call, [x_spec])
-    archive.add_endpoint("encode", encode, [x_spec])
+    archive.add_endpoint("encode", vae.posterior_params, [x_spec])
     archive.add_endpoint("decode", vae.mean_given, [z_spec])
     archive.write_out(filepath, verbose=False)

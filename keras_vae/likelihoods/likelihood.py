@@ -1,42 +1,70 @@
 """Likelihood: the protocol that every likelihood of the data follows."""
 
-import math
-
+import keras
 import numpy as np
 from keras import ops
 
 
-class Likelihood:
+class Likelihood(keras.layers.Layer):
     """log p(x|z), from the raw params that the decoder makes of z.
 
-    A subclass defines `log_prob`, `mean` and `sample`, and `get_config` if its
-    constructor takes arguments. It may narrow what targets and params it
-    accepts with `check_target` and `check_params`.
+    A layer, as it may have weights, such as a learned σ; the VAE builds it with
+    the shape of the target. A subclass defines `log_prob_per_feature`, `mean`
+    and `sample`, and `get_config` if its constructor takes arguments. It may
+    narrow what targets and params it accepts with `check_target` and
+    `check_params`. Everything is float32 whatever the dtype policy.
 
-    `params_per_feature` says how many params one feature of the target needs:
-    the last axis of the params is that many times the last axis of the target.
+    Attributes:
+        params_per_feature: how many params one feature of the target needs: the
+            last axis of the params consists of that many blocks, each of the
+            size of the target's last axis.
+        takes_missing: whether NaN in the target stands for what was not observed.
     """
 
     params_per_feature = 1
+    takes_missing = False
 
-    def log_prob(self, target, params):
+    def __init__(self, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def log_prob(self, target, params, mask=None):
         """Returns log p(target | params) in nats, summed over a sample's features.
 
         Args:
             target: shape `(batch, *features)`.
-            params: shape `(batch, *features)` or `(n_samples, batch, *features)`.
+            params: the decoder's output, `(batch, ...)` or `(n_samples, batch, ...)`.
+            mask: true where a feature was observed, of the shape of `target`.
+                The others cost nothing and give no gradient, whatever their value.
 
         Returns:
             Shape `(batch,)` or `(n_samples, batch)`, float32.
         """
+        target, params = ops.cast(target, "float32"), ops.cast(params, "float32")
+        if mask is not None:
+            mask = ops.cast(mask, "bool")
+            # Before the log-probability too: a NaN would come back in the gradient.
+            target = ops.where(mask, target, 0.0)
+        log_prob = self.log_prob_per_feature(target, params)
+        if mask is not None:
+            log_prob = ops.where(mask, log_prob, 0.0)
+        return ops.sum(log_prob, axis=tuple(range(1 - len(target.shape), 0)))
+
+    def log_prob_per_feature(self, target, params):
+        """Returns log p of each feature, of the shape of `target`, with the params' samples axis.
+
+        Args:
+            target: float32, `(batch, *features)`; 0 where it was not observed.
+            params: float32, the decoder's output.
+        """
         raise NotImplementedError
 
     def mean(self, params):
-        """Returns the expected value of the target, of the shape of `params`."""
+        """Returns the expected target, `(batch, *features)` or `(n_samples, batch, *features)`."""
         raise NotImplementedError
 
     def sample(self, params, seed=None):
-        """Returns one draw of the target per element of `params`.
+        """Returns one draw of the target per element of `params`, shaped as the mean.
 
         Args:
             params: raw params from the decoder.
@@ -44,30 +72,34 @@ class Likelihood:
         """
         raise NotImplementedError
 
+    def update(self, target, params, mask=None):
+        """Adapts weights that follow from a training batch rather than from a gradient.
+
+        The VAE calls it once per training step, before `log_prob` and with its
+        arguments. By default there are no such weights.
+        """
+        return  # AutoGraph warns of a body that is empty.
+
+    def split(self, params):
+        """Returns the `params_per_feature` blocks of the params, each shaped as the target."""
+        return ops.split(ops.cast(params, "float32"), self.params_per_feature, axis=-1)
+
     def check_target(self, target: np.ndarray) -> None:
         """Raises a ValueError if `target` lies outside the support."""
 
     def check_params(self, params: np.ndarray) -> None:
         """Raises a ValueError if `params` of random codes cannot be what `log_prob` expects."""
 
-    def get_config(self) -> dict:
-        return {}
 
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-
-def check_positive(name: str, value: float) -> float:
-    """Returns `value` as a float, or raises a ValueError if it is no positive number."""
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a positive number; received {value!r}.")
-    return float(value)
-
-
-def sum_features(log_prob, target):
-    """Sums over the axes of one sample of `target`, leaving batch and samples axes."""
-    return ops.sum(log_prob, axis=tuple(range(1 - len(target.shape), 0)))
+def check_unit_interval(name: str, target: np.ndarray) -> None:
+    """Raises a ValueError if `target` leaves [0, 1]; NaN passes."""
+    low, high = np.nanmin(target), np.nanmax(target)
+    if low < 0 or high > 1:
+        hint = 'x.astype("float32") / 255 scales 8-bit images' if high > 1 else "scale the data"
+        raise ValueError(
+            f"{name} needs values in [0, 1]; the data goes from {low:.6g} to {high:.6g}. "
+            f'To mend it, {hint}; for real-valued data use likelihood="gaussian".'
+        )
 
 
 def check_logits_or_probabilities(name: str, params: np.ndarray, from_logits: bool) -> None:

@@ -1,11 +1,55 @@
 """Objectives: the loss that training minimizes and its named terms."""
 
 from keras_vae.identifiers import resolve
-from keras_vae.objectives.elbo import ELBO, kl_divergence
+from keras_vae.objectives.beta_tc_vae import BetaTCVAE
+from keras_vae.objectives.capacity import Capacity
+from keras_vae.objectives.dip_vae import DIPVAE
+from keras_vae.objectives.elbo import ELBO
+from keras_vae.objectives.factor_vae import FactorVAE
+from keras_vae.objectives.forward import Forward
+from keras_vae.objectives.free_bits import FreeBits
+from keras_vae.objectives.importance_weighted import IWAE
+from keras_vae.objectives.importance_weighted_variants import CIWAE, MIWAE, PIWAE
+from keras_vae.objectives.info_max_vae import InfoMaxVAE
+from keras_vae.objectives.info_vae import WAE, InfoVAE
+from keras_vae.objectives.objective import Objective
+from keras_vae.objectives.terms import kl_divergence
 
-__all__ = ["ELBO", "get", "kl_divergence"]
+__all__ = [
+    "CIWAE",
+    "DIPVAE",
+    "ELBO",
+    "IWAE",
+    "MIWAE",
+    "PIWAE",
+    "WAE",
+    "BetaTCVAE",
+    "Capacity",
+    "FactorVAE",
+    "Forward",
+    "FreeBits",
+    "InfoMaxVAE",
+    "InfoVAE",
+    "Objective",
+    "get",
+    "kl_divergence",
+]
 
-NAMES = {"elbo": ELBO}
+NAMES = {
+    "beta_tc_vae": BetaTCVAE,
+    "capacity": Capacity,
+    "ciwae": CIWAE,
+    "dip_vae": DIPVAE,
+    "elbo": ELBO,
+    "factor_vae": FactorVAE,
+    "free_bits": FreeBits,
+    "info_max_vae": InfoMaxVAE,
+    "info_vae": InfoVAE,
+    "iwae": IWAE,
+    "miwae": MIWAE,
+    "piwae": PIWAE,
+    "wae": WAE,
+}
 
 
 def get(identifier):

@@ -1,5 +1,47 @@
-"""Posteriors of the latent code: q(z|x)."""
+"""Posteriors of the latent code: q(z|x), each a distribution and the head that gives its params."""
 
-from keras_vae.posteriors.diagonal_normal import DiagonalNormal
+from keras_vae.identifiers import resolve
+from keras_vae.posteriors.diagonal_normal import DiagonalNormal, DiagonalNormalHead
+from keras_vae.posteriors.flow_posterior import FlowHead, FlowPosterior
+from keras_vae.posteriors.full_covariance_normal import (
+    FullCovarianceNormal,
+    FullCovarianceNormalHead,
+)
+from keras_vae.posteriors.inverse_autoregressive_flow import InverseAutoregressiveFlowHead
+from keras_vae.posteriors.planar_flow import PlanarFlowHead
+from keras_vae.posteriors.posterior import Posterior, PosteriorHead
+from keras_vae.posteriors.von_mises_fisher import VonMisesFisher, VonMisesFisherHead
 
-__all__ = ["DiagonalNormal"]
+__all__ = [
+    "DiagonalNormal",
+    "DiagonalNormalHead",
+    "FlowHead",
+    "FlowPosterior",
+    "FullCovarianceNormal",
+    "FullCovarianceNormalHead",
+    "InverseAutoregressiveFlowHead",
+    "PlanarFlowHead",
+    "Posterior",
+    "PosteriorHead",
+    "VonMisesFisher",
+    "VonMisesFisherHead",
+    "get",
+]
+
+NAMES = {
+    "diagonal_normal": DiagonalNormalHead,
+    "full_covariance_normal": FullCovarianceNormalHead,
+    "inverse_autoregressive_flow": InverseAutoregressiveFlowHead,
+    "planar_flow": PlanarFlowHead,
+    "von_mises_fisher": VonMisesFisherHead,
+}
+
+
+def get(identifier) -> PosteriorHead:
+    """Returns the head that a name, a config or a head stands for.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+        TypeError: for anything else that is not a head.
+    """
+    return resolve(identifier, NAMES, kind="posterior", methods=("posterior", "param_names"))

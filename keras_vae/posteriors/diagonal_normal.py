@@ -5,15 +5,24 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.priors import StandardNormal
+from keras_vae.bounds import bounded
+from keras_vae.posteriors.posterior import Posterior, PosteriorHead
+from keras_vae.priors.standard_normal import StandardNormal
+
+MIN_LOG_VAR = -20.0
+MAX_LOG_VAR = 10.0
 
 
-class DiagonalNormal:
+class DiagonalNormal(Posterior):
     """The distribution that an encoder's `z_mean` and `z_log_var` describe.
 
     Args:
         z_mean: shape `(batch, latent_dim)`.
         z_log_var: log σ², of the same shape.
+
+    Reference:
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix B
+        (the KL) and C.2.
     """
 
     def __init__(self, z_mean, z_log_var):
@@ -24,37 +33,56 @@ class DiagonalNormal:
         """Returns `z_mean`, of shape `(batch, latent_dim)`."""
         return self.z_mean
 
-    def sample(self, n: int, seed=None):
-        """Returns `n` draws, of shape `(n, batch, latent_dim)`."""
-        epsilon = keras.random.normal((n, *ops.shape(self.z_mean)), dtype="float32", seed=seed)
-        return self.z_mean + ops.exp(0.5 * self.z_log_var) * epsilon
+    def covariance(self):
+        """Returns the diagonal matrices of σ², of shape `(batch, latent_dim, latent_dim)`."""
+        return ops.expand_dims(ops.exp(self.z_log_var), -1) * ops.eye(self.z_mean.shape[-1])
+
+    def base(self):
+        return self.z_mean, self.z_log_var
+
+    def from_base(self, z_0):
+        return z_0, self.log_prob(z_0)
+
+    def marginal_log_prob(self, z):
+        """Returns log q(z_d|x) of each dimension, of the shape of `z`."""
+        difference = ops.convert_to_tensor(z, "float32") - self.z_mean
+        square = ops.square(difference) * ops.exp(-self.z_log_var)
+        return -0.5 * (square + self.z_log_var + math.log(2.0 * math.pi))
 
     def log_prob(self, z):
-        """Returns log q(z|x) in nats, summed over latent dimensions.
+        return ops.sum(self.marginal_log_prob(z), axis=-1)
 
-        Args:
-            z: shape `(batch, latent_dim)` or `(n_samples, batch, latent_dim)`.
-
-        Returns:
-            Shape `(batch,)` or `(n_samples, batch)`.
-        """
-        z = ops.convert_to_tensor(z, "float32")
-        square = ops.square(z - self.z_mean) * ops.exp(-self.z_log_var)
-        return -0.5 * ops.sum(square + self.z_log_var + math.log(2.0 * math.pi), axis=-1)
-
-    def kl_divergence(self, prior):
-        """Returns KL(q(z|x) ‖ p(z)) in nats in closed form, or `None` where there is none.
-
-        Args:
-            prior: a prior; `StandardNormal` has a closed form.
-
-        Returns:
-            Shape `(batch,)`, summed over latent dimensions.
-
-        Reference:
-            Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix B.
-        """
+    def kl_divergence_per_dimension(self, prior):
+        """Returns the KL of each dimension, `(batch, latent_dim)`, or `None`."""
         if not isinstance(prior, StandardNormal):
             return None
-        per_dimension = ops.exp(self.z_log_var) + ops.square(self.z_mean) - 1.0 - self.z_log_var
-        return 0.5 * ops.sum(per_dimension, axis=-1)
+        return 0.5 * (ops.exp(self.z_log_var) + ops.square(self.z_mean) - 1.0 - self.z_log_var)
+
+    def kl_divergence(self, prior):
+        per_dimension = self.kl_divergence_per_dimension(prior)
+        return None if per_dimension is None else ops.sum(per_dimension, axis=-1)
+
+    def stop_gradient(self):
+        return DiagonalNormal(ops.stop_gradient(self.z_mean), ops.stop_gradient(self.z_log_var))
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class DiagonalNormalHead(PosteriorHead):
+    """Two dense layers, to `z_mean` and `z_log_var`, each of shape `(batch, latent_dim)`.
+
+    `z_log_var` is log σ² and is clipped to [-20, 10] (σ from 4.5e-5 to 148), so
+    that float16 and early training cannot overflow; the gradient passes through.
+    """
+
+    distribution = DiagonalNormal
+    param_names = ("z_mean", "z_log_var")
+
+    def build(self, input_shape):
+        self.z_mean_head = keras.layers.Dense(self.latent_dim, dtype="float32", name="z_mean")
+        self.z_log_var_head = keras.layers.Dense(self.latent_dim, dtype="float32", name="z_log_var")
+        self.z_mean_head.build(input_shape)
+        self.z_log_var_head.build(input_shape)
+
+    def call(self, features):
+        z_log_var = bounded(self.z_log_var_head(features), MIN_LOG_VAR, MAX_LOG_VAR)
+        return {"z_mean": self.z_mean_head(features), "z_log_var": z_log_var}

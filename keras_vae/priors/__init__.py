@@ -1,19 +1,40 @@
 """Priors of the latent code: p(z)."""
 
 from keras_vae.identifiers import resolve
+from keras_vae.priors.from_distribution import FromDistribution
 from keras_vae.priors.gaussian_mixture import GaussianMixture
+from keras_vae.priors.real_nvp import RealNVP
 from keras_vae.priors.standard_normal import StandardNormal
+from keras_vae.priors.uniform_on_sphere import UniformOnSphere
+from keras_vae.priors.vamp import VampPrior
+from keras_vae.training.tfp import is_distribution
 
-__all__ = ["GaussianMixture", "StandardNormal", "get"]
+__all__ = [
+    "FromDistribution",
+    "GaussianMixture",
+    "RealNVP",
+    "StandardNormal",
+    "UniformOnSphere",
+    "VampPrior",
+    "get",
+]
 
-NAMES = {"gaussian_mixture": GaussianMixture, "standard_normal": StandardNormal}
+NAMES = {
+    "gaussian_mixture": GaussianMixture,
+    "real_nvp": RealNVP,
+    "standard_normal": StandardNormal,
+    "uniform_on_sphere": UniformOnSphere,
+    "vamp": VampPrior,
+}
 
 
 def get(identifier):
-    """Returns the prior that a name, a config or a prior stands for.
+    """Returns the prior that a name, a config, a TFP distribution or a prior stands for.
 
     Raises:
         ValueError: for an unknown name; the message lists the known ones.
         TypeError: for anything else that is not a prior.
     """
+    if is_distribution(identifier):
+        return FromDistribution(identifier)
     return resolve(identifier, NAMES, kind="prior", methods=("log_prob", "sample"))

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_vae.arguments import check_count
 from keras_vae.seeded_layer import SeededLayer
 
 
@@ -28,12 +29,12 @@ class GaussianMixture(SeededLayer):
         "VAE with a VampPrior", 2018, section 4.
     """
 
+    support = "real"
+
     def __init__(self, n_components: int = 10, seed: int | None = None, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(seed=seed, **kwargs)
-        if not isinstance(n_components, int) or n_components < 1:
-            raise ValueError(f"n_components must be a positive integer; received {n_components!r}.")
-        self.n_components = n_components
+        self.n_components = check_count("n_components", n_components)
 
     def build(self, input_shape):
         shape = (self.n_components, input_shape[-1])

@@ -19,6 +19,8 @@ class StandardNormal(SeededLayer):
             `keras.utils.set_random_seed` controls.
     """
 
+    support = "real"
+
     def __init__(self, seed: int | None = None, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(seed=seed, **kwargs)

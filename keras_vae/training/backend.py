@@ -41,7 +41,7 @@ def portable_config(config):
 
 
 def compile_inference(function: Callable, model: keras.Model) -> Callable:
-    """Compiles `function`, of one array, that reads the weights of `model`.
+    """Compiles `function`, of arrays, that reads the weights of `model`.
 
     The result sees the weights as they are at each call and traces once per
     shape. It takes and returns NumPy arrays.
@@ -50,28 +50,28 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
         import tensorflow as tf
 
         compiled = tf.function(function, reduce_retracing=True)
-        return lambda x: compiled(tf.convert_to_tensor(x)).numpy()
+        return lambda *xs: compiled(*(tf.convert_to_tensor(x) for x in xs)).numpy()
 
     if BACKEND == "jax":
         import jax
 
         @jax.jit
-        def stateless(values, x):
+        def stateless(values, *xs):
             with keras.StatelessScope(
                 state_mapping=list(zip(model.variables, values, strict=True))
             ):
-                return function(x)
+                return function(*xs)
 
-        def with_current_weights(x):
+        def with_current_weights(*xs):
             model.jax_state_sync()
-            return ops.convert_to_numpy(stateless([v.value for v in model.variables], x))
+            return ops.convert_to_numpy(stateless([v.value for v in model.variables], *xs))
 
         return with_current_weights
 
     import torch
 
-    def without_gradient(x):
+    def without_gradient(*xs):
         with torch.no_grad():
-            return ops.convert_to_numpy(function(ops.convert_to_tensor(x)))
+            return ops.convert_to_numpy(function(*(ops.convert_to_tensor(x) for x in xs)))
 
     return without_gradient

@@ -65,13 +65,14 @@ def _collate_to_tuple(collate, samples):
     return (collate(samples),)
 
 
-def check_array(name: str, array, shape=None) -> np.ndarray:
+def check_array(name: str, array, shape=None, allow_nan: bool = False) -> np.ndarray:
     """Returns `array` as NumPy, or says what is wrong with it.
 
     Args:
         name: what it is called in errors.
         array: any array or tensor.
         shape: expected shape of one sample, `None` for sizes that are free.
+        allow_nan: whether NaN stands for what was not observed.
 
     Raises:
         ValueError: if it is not numeric, is empty, has no feature axis, has NaN
@@ -92,11 +93,20 @@ def check_array(name: str, array, shape=None) -> np.ndarray:
         raise ValueError(
             f"{name} has samples of shape {array.shape[1:]}; the model was built for {shape}."
         )
-    if not (np.isfinite(array.min()) and np.isfinite(array.max())):
+    low, high = (np.nanmin(array), np.nanmax(array)) if allow_nan else (array.min(), array.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(
-            f"{name} has NaN or infinite values. Find them with np.argwhere(~np.isfinite({name}))."
+            f"{name} has NaN or infinite values. Find them with np.argwhere(~np.isfinite({name})). "
+            "Where NaN means not observed, use likelihood=keras_vae.likelihoods.Masked(...)."
         )
     return array
+
+
+def padded(batch: np.ndarray, size: int) -> np.ndarray:
+    """Returns `batch` with its first row repeated up to `size` rows."""
+    if len(batch) == size:
+        return batch
+    return np.concatenate([batch, np.repeat(batch[:1], size - len(batch), axis=0)])
 
 
 def check_sample_weight(sample_weight, n: int) -> None:
@@ -150,7 +160,8 @@ def check_data(vae, name: str, x, y, sample_weight):
         batch, x = first_batch(name, x)
         batch_x, batch_y, weights = keras.utils.unpack_x_y_sample_weight(batch)
 
-    batch_x = check_array(name, batch_x, vae.input_features)
+    missing = getattr(vae.likelihood, "takes_missing", False)
+    batch_x = check_array(name, batch_x, vae.input_features, missing)
     if batch_y is None or batch_y is x:
         target_name, target = name, batch_x
     else:
@@ -160,12 +171,27 @@ def check_data(vae, name: str, x, y, sample_weight):
         vae.build((None, *batch_x.shape[1:]))
     check_target_shape(target.shape[1:], vae.target_features)
     if target is not batch_x:
-        check_array(target_name, target)
+        check_array(target_name, target, allow_nan=missing)
     if hasattr(vae.likelihood, "check_target"):
         vae.likelihood.check_target(target)
     if weights is not None:
         check_sample_weight(weights, len(batch_x))
     return x, y
+
+
+def data_size(objective, x, validation_split: float) -> int:
+    """Returns the number of training samples in x.
+
+    Raises:
+        ValueError: if x is a stream, whose size is unknown.
+    """
+    if not is_array(x):
+        raise ValueError(
+            f"{type(objective).__name__} needs to know how many samples the data has, and a "
+            "stream does not say. Give it the number: "
+            f"keras_vae.objectives.{type(objective).__name__}(data_size=...)."
+        )
+    return int(len(x) * (1.0 - validation_split))
 
 
 def check_validation_data(vae, data) -> tuple:

@@ -1,0 +1,84 @@
+"""AutoregressiveNetwork: dense layers in which output d sees inputs before d only."""
+
+import itertools
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.networks.stack import check_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class AutoregressiveNetwork(keras.layers.Layer):
+    """Masked dense layers from z, and a context, to `n_outputs` numbers per dimension.
+
+    Args:
+        units: width of each hidden layer.
+        n_outputs: numbers per dimension of z.
+        activation: name or function, applied after each hidden layer.
+
+    Call arguments:
+        z: shape `(..., batch, dim)`.
+        context: shape `(batch, context_dim)`, seen by each output, or `None`.
+
+    Returns:
+        Shape `(..., batch, n_outputs, dim)`, where entry d depends on z before
+        d and on the context.
+
+    Reference:
+        Germain et al., "MADE: masked autoencoder for distribution estimation",
+        2015, section 4.
+    """
+
+    def __init__(self, units: tuple[int, ...] = (64,), n_outputs: int = 2, activation="relu", **kw):
+        kw.setdefault("dtype", "float32")
+        super().__init__(**kw)
+        self.units = check_shape("units", units)
+        self.n_outputs = n_outputs
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape, context_shape=None):
+        self.dim = input_shape[-1]
+        degrees = [np.arange(1, self.dim + 1)]
+        for width in self.units:
+            degrees.append(np.arange(width) % max(1, self.dim - 1) + 1)
+        self.masks = [
+            (before[:, None] <= after).astype("float32")
+            for before, after in itertools.pairwise(degrees)
+        ]
+        last = (degrees[-1][:, None] < np.arange(1, self.dim + 1)).astype("float32")
+        self.masks.append(np.tile(last, self.n_outputs))
+        self.kernels, self.biases = [], []
+        for i, mask in enumerate(self.masks):
+            self.kernels.append(self.add_weight(mask.shape, "glorot_uniform", name=f"kernel_{i}"))
+            self.biases.append(self.add_weight(mask.shape[1:], "zeros", name=f"bias_{i}"))
+        self.context_head = None
+        if context_shape is not None:
+            # It joins the first hidden layer, and the outputs, which see nothing else of d = 1.
+            self.context_head = keras.layers.Dense(
+                self.units[0] + self.masks[-1].shape[1], dtype="float32", name="context"
+            )
+            self.context_head.build(context_shape)
+
+    def call(self, z, context=None):
+        hidden = ops.matmul(z, self.kernels[0] * ops.array(self.masks[0])) + self.biases[0]
+        shift = 0.0
+        if context is not None:
+            context = self.context_head(context)
+            hidden = hidden + context[:, : self.units[0]]
+            shift = context[:, self.units[0] :]
+        last = len(self.masks) - 1
+        for i in range(1, last + 1):
+            hidden = self.activation(hidden)
+            hidden = ops.matmul(hidden, self.kernels[i] * ops.array(self.masks[i])) + self.biases[i]
+        outputs = hidden + shift
+        return ops.reshape(outputs, (*ops.shape(outputs)[:-1], self.n_outputs, self.dim))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "n_outputs": self.n_outputs,
+            "activation": keras.activations.serialize(self.activation),
+        }

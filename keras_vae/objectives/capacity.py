@@ -1,0 +1,45 @@
+"""Capacity: the KL is held at a value, which may grow while training."""
+
+import keras
+from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_vae.objectives.forward import Forward
+from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.terms import reconstruction_and_kl
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Capacity(Objective):
+    """loss = -E[log p(x|z)] + γ·|KL - C|, KL the batch mean, in nats.
+
+    Args:
+        capacity: C, nats per sample: a number, or a schedule that lets the code
+            say more and more.
+        gamma: γ, a number or a schedule.
+
+    Raises:
+        ValueError: if a weight is negative or not finite.
+
+    Reference:
+        Burgess et al., "Understanding disentangling in β-VAE", 2018, equation 8.
+
+    Example:
+        >>> growing = keras.optimizers.schedules.PolynomialDecay(0.0, 100_000, 25.0)
+        >>> objective = Capacity(capacity=growing, gamma=1000.0)
+    """
+
+    def __init__(
+        self,
+        capacity: float | LearningRateSchedule = 25.0,
+        gamma: float | LearningRateSchedule = 100.0,
+    ):
+        self.capacity = check_weight("capacity", capacity)
+        self.gamma = check_weight("gamma", gamma)
+
+    def terms(self, forward: Forward) -> dict:
+        terms = reconstruction_and_kl(forward)
+        mean_kl = ops.sum(forward.sample_weight * terms["kl_loss"])
+        distance = ops.abs(mean_kl - self.at("capacity", forward.step))
+        loss = terms["reconstruction_loss"] + self.at("gamma", forward.step) * distance
+        return terms | {"loss": loss}

@@ -1,0 +1,96 @@
+"""FactorVAE: the total correlation is estimated by a discriminator and minimized."""
+
+import keras
+from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_vae.objectives.forward import Forward
+from keras_vae.objectives.info_max_vae import dense_critic
+from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.terms import reconstruction_and_kl
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class FactorVAE(Objective):
+    """loss = -E[log p(x|z)] + β·KL + γ·E[log D(z) - log(1 - D(z))].
+
+    D tells codes from codes whose dimensions come from different samples; the
+    last term estimates the total correlation and is logged as
+    `total_correlation`. D is trained in the same step by the same optimizer, on
+    its own cross-entropy, logged as `discriminator_loss`, which is no part of
+    `loss` and reaches no weight but its own.
+
+    Args:
+        gamma: γ, a number or a schedule.
+        beta: β, a number or a schedule.
+        network: D, a layer from codes `(batch, latent_dim)` to a logit
+            `(batch, 1)`. `None` makes four dense layers of 256.
+
+    Raises:
+        ValueError: if a weight is negative or not finite, or the posterior lives
+            on the sphere, which permuted codes leave.
+
+    Reference:
+        Kim & Mnih, "Disentangling by factorising", 2018, equations 2 and 3 and
+        algorithm 2.
+    """
+
+    term_names = ("total_correlation", "discriminator_loss")
+
+    def __init__(
+        self,
+        gamma: float | LearningRateSchedule = 10.0,
+        beta: float | LearningRateSchedule = 1.0,
+        network: keras.layers.Layer | None = None,
+    ):
+        self.gamma = check_weight("gamma", gamma)
+        self.beta = check_weight("beta", beta)
+        self.network = network
+
+    def check_posterior(self, posterior):
+        if posterior.support == "sphere":
+            raise ValueError(
+                "FactorVAE permutes the dimensions of codes, which leaves the sphere. Take a "
+                'posterior on R^d, such as "diagonal_normal".'
+            )
+
+    def build(self, input_features, latent_dim):
+        self.network = self.network or dense_critic(256, 4)
+        if not self.network.built:
+            self.network.build((None, latent_dim))
+
+    def terms(self, forward: Forward) -> dict:
+        terms = reconstruction_and_kl(forward)
+        z = forward.z[0] if len(forward.z.shape) == 3 else forward.z
+        total_correlation = self._frozen(z)[:, 0]
+        logit = self.network(ops.stop_gradient(z))[:, 0]
+        logit_apart = self.network(ops.stop_gradient(_permute_dimensions(z)))[:, 0]
+        discriminator_loss = 0.5 * (ops.softplus(-logit) + ops.softplus(logit_apart))
+        step = forward.step
+        loss = terms["reconstruction_loss"] + self.at("beta", step) * terms["kl_loss"]
+        loss = loss + self.at("gamma", step) * total_correlation
+        # Of value 0: only its gradient, to the discriminator, counts.
+        loss = loss + discriminator_loss - ops.stop_gradient(discriminator_loss)
+        return terms | {
+            "loss": loss,
+            "total_correlation": total_correlation,
+            "discriminator_loss": discriminator_loss,
+        }
+
+    def _frozen(self, z):
+        """Applies the discriminator with constant weights."""
+        network = self.network
+        trainable = [ops.stop_gradient(v.value) for v in network.trainable_variables]
+        others = [v.value for v in network.non_trainable_variables]
+        return network.stateless_call(trainable, others, z)[0]
+
+
+def _permute_dimensions(z):
+    """Takes dimension d of each code from the sample d + 1 places on.
+
+    Batches are shuffled, so that these are independent, and different samples
+    if the batch is larger than `latent_dim`.
+    """
+    index = ops.cumsum(ops.ones_like(z, dtype="int32"), axis=0) - 1
+    shift = ops.cumsum(ops.ones_like(z, dtype="int32"), axis=1)
+    return ops.take_along_axis(z, (index + shift) % ops.shape(z)[0], axis=0)

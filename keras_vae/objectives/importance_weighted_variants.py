@@ -1,0 +1,108 @@
+"""CIWAE, MIWAE and PIWAE: between the ELBO and the IWAE bound."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_vae.arguments import check_count
+from keras_vae.objectives.importance_weighted import IWAE
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class CIWAE(IWAE):
+    """loss = -(β·ELBO + (1 - β)·IWAE bound): their combination.
+
+    Args:
+        n_samples: K, draws of z per input.
+        elbo_weight: β in [0, 1].
+        gradient: see `IWAE`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Rainforth et al., "Tighter variational bounds are not necessarily
+        better", 2018, section 4.
+    """
+
+    def __init__(
+        self, n_samples: int = 5, elbo_weight: float = 0.5, gradient: str = "reparameterized"
+    ):
+        super().__init__(n_samples, gradient)
+        if not 0.0 <= elbo_weight <= 1.0:
+            raise ValueError(f"elbo_weight must lie in [0, 1]; received {elbo_weight!r}.")
+        self.elbo_weight = elbo_weight
+
+    def bound(self, log_w):
+        elbo = ops.mean(log_w, axis=0)
+        return self.elbo_weight * elbo + (1.0 - self.elbo_weight) * super().bound(log_w)
+
+    def weights(self, log_w, power):
+        uniform = self.elbo_weight / self.n_draws
+        return tuple(uniform + (1.0 - self.elbo_weight) * w for w in super().weights(log_w, power))
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class MIWAE(IWAE):
+    """loss = -1/M Σ_m log 1/K Σ_k w_mk: the mean of M IWAE bounds of K draws each.
+
+    Args:
+        n_groups: M.
+        n_samples: K, draws per group.
+        gradient: see `IWAE`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Rainforth et al., "Tighter variational bounds are not necessarily
+        better", 2018, section 4.
+    """
+
+    def __init__(self, n_groups: int = 4, n_samples: int = 5, gradient: str = "reparameterized"):
+        super().__init__(n_samples, gradient)
+        self.n_groups = check_count("n_groups", n_groups)
+
+    @property
+    def n_draws(self):
+        return self.n_groups * self.n_samples
+
+    def _groups(self, log_w):
+        return ops.reshape(log_w, (self.n_groups, self.n_samples, -1))
+
+    def bound(self, log_w):
+        per_group = ops.logsumexp(self._groups(log_w), axis=1) - math.log(self.n_samples)
+        return ops.mean(per_group, axis=0)
+
+    def weights(self, log_w, power):
+        w = ops.reshape(ops.softmax(self._groups(log_w), axis=1), (self.n_draws, -1))
+        return w / self.n_groups, w**power / self.n_groups
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class PIWAE(MIWAE):
+    """The encoder follows `MIWAE`, decoder and prior the IWAE bound of all M·K draws.
+
+    The loss that is logged is the latter. The decoder runs twice.
+
+    Args:
+        n_groups: M.
+        n_samples: K, draws per group.
+        gradient: see `IWAE`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Rainforth et al., "Tighter variational bounds are not necessarily
+        better", 2018, section 4.
+    """
+
+    same_weights = False
+
+    def bound(self, log_w):
+        return IWAE.bound(self, log_w)
+
+    def weights(self, log_w, power):
+        return ops.softmax(log_w, axis=0), super().weights(log_w, power)[1]

@@ -1,0 +1,72 @@
+"""InfoMax-VAE: the mutual information of data and code is estimated and maximized."""
+
+import math
+
+import keras
+from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_vae.objectives.forward import Forward
+from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.terms import reconstruction_and_kl
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class InfoMaxVAE(Objective):
+    """loss = -E[log p(x|z)] + β·KL - α·(E[t(x, z)] - E[exp(t(x, z') - 1)]).
+
+    The last bracket is a lower bound of the mutual information of x and z,
+    logged as `mutual_information`; z' is the code of another sample of the batch.
+    The network t is trained by the same optimizer, as it maximizes the same bound.
+
+    Args:
+        alpha: α, a number or a schedule.
+        beta: β, a number or a schedule.
+        network: t, a layer from flattened x and z side by side, `(batch, n)`, to
+            `(batch, 1)`. `None` makes two dense layers of 256.
+
+    Raises:
+        ValueError: if a weight is negative or not finite.
+
+    Reference:
+        Rezaabad & Vishwanath, "Learning representations by maximizing mutual
+        information in variational autoencoders", 2020, section III.
+    """
+
+    term_names = ("mutual_information",)
+
+    def __init__(
+        self,
+        alpha: float | LearningRateSchedule = 1.0,
+        beta: float | LearningRateSchedule = 1.0,
+        network: keras.layers.Layer | None = None,
+    ):
+        self.alpha = check_weight("alpha", alpha)
+        self.beta = check_weight("beta", beta)
+        self.network = network
+
+    def build(self, input_features, latent_dim):
+        self.network = self.network or dense_critic(256, 2)
+        if not self.network.built:
+            self.network.build((None, math.prod(input_features) + latent_dim))
+
+    def terms(self, forward: Forward) -> dict:
+        terms = reconstruction_and_kl(forward)
+        x, z = ops.cast(forward.x, "float32"), forward.z
+        x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
+        z = z[0] if len(z.shape) == 3 else z
+        joint = self.network(ops.concatenate([x, z], axis=-1))[:, 0]
+        # Batches are shuffled: the neighbour's code is independent of x.
+        apart = self.network(ops.concatenate([x, ops.roll(z, 1, axis=0)], axis=-1))[:, 0]
+        # exp of an untrained critic may overflow.
+        information = joint - ops.exp(ops.minimum(apart, 20.0) - 1.0)
+        step = forward.step
+        loss = terms["reconstruction_loss"] + self.at("beta", step) * terms["kl_loss"]
+        loss = loss - self.at("alpha", step) * information
+        return terms | {"loss": loss, "mutual_information": information}
+
+
+def dense_critic(units: int, n_layers: int) -> keras.Sequential:
+    """Returns dense layers with leaky ReLUs to one number."""
+    hidden = [keras.layers.Dense(units, "leaky_relu", dtype="float32") for _ in range(n_layers)]
+    return keras.Sequential([*hidden, keras.layers.Dense(1, dtype="float32")])

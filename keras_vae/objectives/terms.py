@@ -1,0 +1,51 @@
+"""The two terms that every objective has: the reconstruction and the KL."""
+
+import keras
+from keras import ops
+
+from keras_vae.objectives.forward import Forward
+from keras_vae.shapes import matches
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+def kl_divergence(posterior, prior, z):
+    """Returns KL(q(z|x) ‖ p(z)) in nats, summed over latent dimensions.
+
+    In closed form where the posterior has one for the prior, else the
+    Monte-Carlo estimate log q(z|x) - log p(z), of the same expectation.
+
+    Args:
+        posterior: the posterior of the batch.
+        prior: the prior.
+        z: draws of the posterior, `(batch, latent_dim)` or
+            `(n_samples, batch, latent_dim)`.
+
+    Returns:
+        Shape `(batch,)`, or `(n_samples, batch)` for an estimate of that many draws.
+    """
+    closed_form = posterior.kl_divergence(prior)
+    if closed_form is not None:
+        return closed_form
+    return posterior.log_prob(z) - prior.log_prob(z)
+
+
+def reconstruction_and_kl(forward: Forward, kl_divergence=kl_divergence) -> dict:
+    """Returns `reconstruction_loss`, -log p(x|z), and `kl_loss`, each of shape `(batch,)`."""
+    f = forward
+    log_prob = f.likelihood.log_prob(f.target, f.params)
+    return {
+        "reconstruction_loss": per_sample("reconstruction_loss", -log_prob, f.z),
+        "kl_loss": per_sample("kl_loss", kl_divergence(f.posterior, f.prior, f.z), f.z),
+    }
+
+
+def per_sample(name: str, term, z):
+    """Returns `term` averaged over draws of z, or says that it is not one value per sample."""
+    *samples, batch, _ = z.shape
+    if not (matches(term.shape, (batch,)) or matches(term.shape, (*samples, batch))):
+        raise ValueError(
+            f"{name} must hold one value per sample, shape (batch,) = ({batch},); it has shape "
+            f"{tuple(term.shape)}. Sum over features in a log-likelihood and over latent "
+            "dimensions in a KL."
+        )
+    return ops.mean(term, axis=0) if len(term.shape) == 2 else term

@@ -1,0 +1,111 @@
+"""FromDistribution: a prior that is a TensorFlow Probability distribution."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.seeded_layer import SeededLayer
+from keras_vae.training import tfp
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class FromDistribution(SeededLayer):
+    """p(z) is a `tfp.distributions.Distribution` over vectors. TensorFlow backend only.
+
+    `VAE(prior=distribution)` is short for this with fixed parameters. A prior
+    that is to be trained or saved is given as a function, which runs at each
+    use; to be saved it must be registered with
+    `keras.saving.register_keras_serializable`.
+
+    Args:
+        distribution: a distribution with an event shape of `(latent_dim,)`, or
+            a function to one, of the weights by name.
+        weights: starting values, numbers or arrays by name, of trainable
+            weights that the function takes.
+        seed: an integer, or `None` for a seed that
+            `keras.utils.set_random_seed` controls.
+
+    Raises:
+        RuntimeError: on another backend.
+        ValueError: if the distribution has variables of its own, which Keras
+            would not train, or is not over vectors of `latent_dim`.
+
+    Example:
+        >>> @keras.saving.register_keras_serializable()
+        ... def wide_normal(log_scale):
+        ...     return tfd.MultivariateNormalDiag(scale_diag=tf.exp(log_scale))
+        >>> prior = FromDistribution(wide_normal, weights={"log_scale": np.zeros(10)})
+    """
+
+    def __init__(
+        self,
+        distribution: Callable,
+        weights: dict | None = None,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        tfp.check_backend()
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(seed=seed, **kwargs)
+        self.function = None
+        if tfp.is_distribution(distribution):
+            if distribution.trainable_variables:
+                raise ValueError(
+                    "The distribution has TensorFlow variables, which Keras would not train. "
+                    "Pass a function to it and its weights: keras_vae.priors.FromDistribution("
+                    "function, weights={...})."
+                )
+            self._fixed = distribution
+            self._start = {}
+        else:
+            self.function = distribution
+            self._start = tfp.check_function("distribution", distribution, weights)
+
+    def build(self, input_shape):
+        self.latent_dim = input_shape[-1]
+        self._weights_by_name = tfp.add_weights(self, self._start)
+        distribution = self.distribution()
+        event, batch = tuple(distribution.event_shape), tuple(distribution.batch_shape)
+        if event != (self.latent_dim,) or batch:
+            raise ValueError(
+                f"The prior must be over vectors, with event shape ({self.latent_dim},) and no "
+                f"batch shape; {distribution.name} has event shape {event} and batch shape "
+                f"{batch}. tfd.Independent turns batch axes into the event."
+            )
+
+    def distribution(self):
+        """Returns the `tfp.distributions.Distribution` of the current weights."""
+        if self.function is None:
+            return self._fixed
+        return self.function(
+            **{name: ops.convert_to_tensor(w) for name, w in self._weights_by_name.items()}
+        )
+
+    def log_prob(self, z):
+        """Returns log p(z) in nats, of the shape of `z` without its last axis."""
+        return self.distribution().log_prob(ops.convert_to_tensor(z, "float32"))
+
+    def sample(self, n: int, seed: int | None = None):
+        """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
+        generator = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
+        return self.distribution().sample(n, seed=ops.cast(generator.next(), "int32"))
+
+    def get_config(self):
+        if self.function is None:
+            raise ValueError(
+                "A tfd.Distribution object cannot be saved. Pass a registered function that "
+                "makes it: keras_vae.priors.FromDistribution(function)."
+            )
+        return {
+            **super().get_config(),
+            "distribution": keras.saving.serialize_keras_object(self.function),
+            "weights": self._start,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config["distribution"] = keras.saving.deserialize_keras_object(config["distribution"])
+        config["weights"] = {k: np.array(v, "float32") for k, v in config["weights"].items()}
+        return cls(**config)

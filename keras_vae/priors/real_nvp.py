@@ -1,0 +1,92 @@
+"""RealNVP prior: a normal carried through affine coupling layers, learned with the model."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.arguments import check_count
+from keras_vae.networks.stack import check_shape
+from keras_vae.seeded_layer import SeededLayer
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class RealNVP(SeededLayer):
+    """p(z) = N(f(z); 0, I) |det ∂f/∂z|, f a stack of affine coupling layers.
+
+    Each layer keeps every second dimension and maps the others,
+    z ← (z - t) exp(-s), with s in (-1, 1) and t from the kept ones. The KL from
+    a posterior has no closed form and is estimated by the draw.
+
+    Args:
+        n_layers: number of coupling layers; every second keeps the odd dimensions.
+        units: width of each hidden layer of a coupling's network.
+        seed: an integer, or `None` for a seed that
+            `keras.utils.set_random_seed` controls.
+
+    Raises:
+        ValueError: if an argument is not positive.
+
+    Reference:
+        Dinh et al., "Density estimation using Real NVP", 2017, section 3.
+    """
+
+    support = "real"
+
+    def __init__(
+        self,
+        n_layers: int = 4,
+        units: tuple[int, ...] = (64, 64),
+        seed: int | None = None,
+        **kwargs,
+    ):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(seed=seed, **kwargs)
+        self.n_layers = check_count("n_layers", n_layers)
+        self.units = check_shape("units", units)
+
+    def build(self, input_shape):
+        self.latent_dim = input_shape[-1]
+        self.networks = []
+        for _ in range(self.n_layers):
+            network = keras.Sequential(
+                [keras.layers.Dense(width, "relu", dtype="float32") for width in self.units]
+                # Zeros: the prior starts as the standard normal.
+                + [keras.layers.Dense(2 * self.latent_dim, kernel_initializer="zeros",
+                                      dtype="float32")]
+            )  # fmt: skip
+            network.build((None, self.latent_dim))
+            self.networks.append(network)
+
+    def _shift_and_log_scale(self, i, kept, keep):
+        outputs = self.networks[i](ops.reshape(kept, (-1, self.latent_dim)))
+        outputs = ops.reshape(outputs, (*ops.shape(kept)[:-1], 2 * self.latent_dim))
+        shift, log_scale = ops.split(outputs, 2, axis=-1)
+        return (1.0 - keep) * shift, (1.0 - keep) * ops.tanh(log_scale)
+
+    def _keep(self, i):
+        return ops.array(np.arange(self.latent_dim) % 2 == i % 2, "float32")
+
+    def log_prob(self, z):
+        """Returns log p(z) in nats, of the shape of `z` without its last axis."""
+        z, log_det = ops.convert_to_tensor(z, "float32"), 0.0
+        for i in range(self.n_layers):
+            keep = self._keep(i)
+            shift, log_scale = self._shift_and_log_scale(i, keep * z, keep)
+            z = (z - shift) * ops.exp(-log_scale)
+            log_det = log_det - ops.sum(log_scale, axis=-1)
+        return log_det - 0.5 * ops.sum(ops.square(z) + math.log(2.0 * math.pi), axis=-1)
+
+    def sample(self, n: int, seed: int | None = None):
+        """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
+        seed = self.seed_generator if seed is None else seed
+        z = keras.random.normal((n, self.latent_dim), dtype="float32", seed=seed)
+        for i in reversed(range(self.n_layers)):
+            keep = self._keep(i)
+            shift, log_scale = self._shift_and_log_scale(i, keep * z, keep)
+            z = z * ops.exp(log_scale) + shift
+        return z
+
+    def get_config(self):
+        return {**super().get_config(), "n_layers": self.n_layers, "units": self.units}

@@ -1,0 +1,134 @@
+"""VampPrior: a mixture of the posteriors of learned pseudo-inputs."""
+
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.arguments import check_count
+from keras_vae.bounds import bounded
+from keras_vae.seeded_layer import SeededLayer
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class VampPrior(SeededLayer):
+    """p(z) = 1/K Σ_k q(z|u_k): the encoder's posteriors of K learned inputs u_k.
+
+    The KL from a posterior has no closed form and is estimated by the draw.
+
+    Args:
+        n_components: K, the number of pseudo-inputs.
+        pseudo_inputs: where they start, an array of shape `(K, *features)` such
+            as K samples of the data, which learns fastest; it then gives
+            `n_components`. `None` starts from the middle of `value_range`, with
+            noise.
+        value_range: the pseudo-inputs are clipped to it, the gradient passing
+            through; `None` for data without bounds.
+        seed: an integer, or `None` for a seed that
+            `keras.utils.set_random_seed` controls.
+
+    Raises:
+        ValueError: if the posterior is a flow, or the pseudo-inputs are not of
+            the shape of the data.
+
+    Reference:
+        Tomczak & Welling, "VAE with a VampPrior", 2018, equation 9.
+
+    Example:
+        >>> prior = VampPrior(pseudo_inputs=x_train[:200])
+    """
+
+    def __init__(
+        self,
+        n_components: int = 100,
+        pseudo_inputs=None,
+        value_range: tuple[float, float] | None = (0.0, 1.0),
+        seed: int | None = None,
+        **kwargs,
+    ):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(seed=seed, **kwargs)
+        if pseudo_inputs is not None:
+            pseudo_inputs = np.array(pseudo_inputs, "float32")
+            n_components = len(pseudo_inputs)
+        self.n_components = check_count("n_components", n_components)
+        self.pseudo_inputs = pseudo_inputs
+        self.value_range = None if value_range is None else tuple(value_range)
+        self._posterior_of = None
+
+    @property
+    def support(self):
+        return None  # that of the posterior, whatever it is
+
+    def check_posterior(self, posterior: type) -> None:
+        """Raises a ValueError for a flow posterior, see the class."""
+        if not posterior.knows_any_z:
+            raise ValueError(
+                "A VampPrior needs log q(z|u) at the codes of other inputs, which a flow "
+                'posterior does not know. Take posterior="diagonal_normal", '
+                '"full_covariance_normal" or "von_mises_fisher", or prior="real_nvp".'
+            )
+
+    def connect(self, posterior_of: Callable, input_features: tuple) -> None:
+        """Is told of the encoder by the VAE that builds it.
+
+        Args:
+            posterior_of: from inputs, `(n, *features)`, to their posterior.
+            input_features: shape of one input.
+        """
+        if self.pseudo_inputs is not None and self.pseudo_inputs.shape[1:] != input_features:
+            raise ValueError(
+                f"pseudo_inputs has samples of shape {self.pseudo_inputs.shape[1:]}, but the "
+                f"encoder takes {input_features}."
+            )
+        self._posterior_of = posterior_of
+        self._input_features = input_features
+
+    def build(self, input_shape):
+        if self._posterior_of is None:
+            raise ValueError("A VampPrior is built by its VAE, whose encoder it uses.")
+        low, high = self.value_range or (-1.0, 1.0)
+        noise = keras.initializers.TruncatedNormal(0.5 * (low + high), 0.25 * (high - low))
+        start = noise if self.pseudo_inputs is None else _Constant(self.pseudo_inputs)
+        shape = (self.n_components, *self._input_features)
+        self.inputs = self.add_weight(shape, start, name="pseudo_inputs")
+
+    def _components(self):
+        inputs = ops.convert_to_tensor(self.inputs)
+        return self._posterior_of(
+            bounded(inputs, *self.value_range) if self.value_range else inputs
+        )
+
+    def log_prob(self, z):
+        """Returns log p(z) in nats, of the shape of `z` without its last axis."""
+        z = ops.expand_dims(ops.convert_to_tensor(z, "float32"), -2)
+        per_component = self._components().log_prob(z)
+        return ops.logsumexp(per_component, axis=-1) - math.log(self.n_components)
+
+    def sample(self, n: int, seed: int | None = None):
+        """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
+        seed = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
+        component = keras.random.randint((n,), 0, self.n_components, seed=seed)
+        inputs = ops.take(self.inputs, component, axis=0)
+        inputs = bounded(inputs, *self.value_range) if self.value_range else inputs
+        return ops.squeeze(self._posterior_of(inputs).sample(1, seed), axis=0)
+
+    def get_build_config(self):
+        return None  # The VAE builds it, having connected it.
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "n_components": self.n_components,
+            "value_range": self.value_range,
+        }
+
+
+class _Constant(keras.initializers.Initializer):
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, shape, dtype=None):
+        return ops.convert_to_tensor(self.value, dtype)

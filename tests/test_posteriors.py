@@ -1,0 +1,243 @@
+"""Each posterior, against SciPy, TensorFlow Probability and its own Jacobian."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import gradient, make_vae, to_numpy
+from keras import ops
+from scipy import special, stats
+
+import keras_vae as kv
+from keras_vae.posteriors import FullCovarianceNormal, VonMisesFisher
+
+RNG = np.random.default_rng(0)
+
+
+def head(name, latent_dim, **kwargs):
+    """A built head with random weights, and its posterior of 5 random features."""
+    layer = kv.posteriors.NAMES[name](**kwargs)
+    layer.latent_dim = latent_dim
+    layer.build((None, 4))
+    rng = np.random.default_rng(1)
+    layer.set_weights([rng.normal(scale=len(w) ** -0.5, size=w.shape) for w in layer.get_weights()])
+    return layer, layer.posterior(layer(rng.normal(size=(5, 4)).astype("float32")))
+
+
+# Full covariance
+
+
+@pytest.fixture
+def full():
+    import tensorflow_probability as tfp
+
+    mean = RNG.normal(size=(6, 3)).astype("float32")
+    tril = np.tril(RNG.normal(size=(6, 3, 3)), -1) + np.eye(3) * RNG.uniform(0.3, 2, (6, 1, 3))
+    tril = tril.astype("float32")
+    return FullCovarianceNormal(mean, tril), tfp.distributions.MultivariateNormalTriL(mean, tril)
+
+
+def test_full_covariance_log_prob_agrees_with_tensorflow_probability(full):
+    posterior, reference = full
+    z = RNG.normal(size=(4, 6, 3)).astype("float32")
+    expected = reference.log_prob(z).numpy()
+    np.testing.assert_allclose(to_numpy(posterior.log_prob(z)), expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        to_numpy(posterior.covariance()), reference.covariance(), rtol=1e-4, atol=1e-5
+    )
+    sigma = np.sqrt(np.diagonal(reference.covariance(), axis1=1, axis2=2))
+    marginals = stats.norm.logpdf(z, to_numpy(posterior.mean()), sigma)
+    np.testing.assert_allclose(to_numpy(posterior.marginal_log_prob(z)), marginals, rtol=1e-4)
+
+
+def test_full_covariance_kl_agrees_with_tensorflow_probability(full):
+    import tensorflow_probability as tfp
+
+    posterior, reference = full
+    prior = kv.priors.StandardNormal()
+    expected = reference.kl_divergence(
+        tfp.distributions.MultivariateNormalDiag(np.zeros(3, "float32"))
+    )
+    np.testing.assert_allclose(to_numpy(posterior.kl_divergence(prior)), expected, rtol=1e-4)
+    per_dimension = to_numpy(posterior.kl_divergence_per_dimension(prior))
+    np.testing.assert_allclose(per_dimension.sum(-1), expected, rtol=1e-4)
+
+
+def test_full_covariance_samples_follow_it(full):
+    posterior, reference = full
+    draws, log_prob = (to_numpy(t) for t in posterior.sample_and_log_prob(3000, seed=0))
+    np.testing.assert_allclose(log_prob, reference.log_prob(draws), rtol=1e-3, atol=1e-3)
+    white = np.linalg.solve(
+        reference.scale.to_dense().numpy(), (draws - to_numpy(posterior.mean()))[..., None]
+    )[..., 0]
+    assert stats.kstest(white.ravel(), stats.norm.cdf).pvalue > 1e-3
+    assert np.abs(np.corrcoef(white[:, 0].T) - np.eye(3)).max() < 0.1
+
+
+# von Mises-Fisher
+
+
+def unit_vectors(n, d):
+    z = RNG.normal(size=(n, d))
+    return z / np.linalg.norm(z, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("d", [2, 3, 5, 20, 100])
+@pytest.mark.parametrize("kappa", [0.1, 1.0, 10.0, 300.0, 5000.0])
+def test_von_mises_fisher_agrees_with_scipy(d, kappa):
+    mu = unit_vectors(3, d)
+    posterior = VonMisesFisher(mu, np.full((3, 1), kappa))
+    # Near its peak, where its draws are.
+    z = mu + unit_vectors(3, d) / np.sqrt(kappa)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    references = [stats.vonmises_fisher(m, kappa) for m in mu]
+    log_prob = [r.logpdf(point) for r, point in zip(references, z, strict=True)]
+    np.testing.assert_allclose(to_numpy(posterior.log_prob(z)), log_prob, rtol=1e-4, atol=1e-3)
+    length = special.ive(d / 2, kappa) / special.ive(d / 2 - 1, kappa)
+    if length > 0:  # both underflow where d is large and κ small
+        np.testing.assert_allclose(to_numpy(posterior.mean()), length * mu, rtol=1e-4, atol=1e-5)
+    prior = kv.priors.UniformOnSphere()
+    kl = special.gammaln(d / 2) - np.log(2) - d / 2 * np.log(np.pi)
+    kl = -kl - np.array([r.entropy() for r in references])
+    np.testing.assert_allclose(to_numpy(posterior.kl_divergence(prior)), kl, rtol=1e-4, atol=2e-4)
+
+
+def test_von_mises_fisher_agrees_with_tensorflow_probability():
+    import tensorflow_probability as tfp
+
+    mu, z = unit_vectors(4, 3).astype("f4"), unit_vectors(4, 3).astype("f4")
+    kappa = np.array([[0.5], [2.0], [9.0], [50.0]], "float32")
+    reference = tfp.distributions.VonMisesFisher(mu, kappa[:, 0])
+    posterior = VonMisesFisher(mu, kappa)
+    np.testing.assert_allclose(to_numpy(posterior.log_prob(z)), reference.log_prob(z), rtol=1e-4)
+    np.testing.assert_allclose(to_numpy(posterior.mean()), reference.mean(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("d", "kappa"), [(2, 3.0), (3, 0.5), (3, 40.0), (10, 5.0), (50, 500.0)])
+def test_von_mises_fisher_samples_follow_it(d, kappa):
+    mu = unit_vectors(1, d)
+    posterior = VonMisesFisher(mu, np.full((1, 1), kappa))
+    draws, log_prob = (to_numpy(t)[:, 0] for t in posterior.sample_and_log_prob(4000, seed=0))
+    np.testing.assert_allclose(np.linalg.norm(draws, axis=1), 1.0, atol=1e-4)
+    expected = stats.vonmises_fisher(mu[0], kappa).logpdf(
+        draws / np.linalg.norm(draws.astype("f8"), axis=1, keepdims=True)
+    )
+    np.testing.assert_allclose(log_prob, expected, rtol=1e-3, atol=5e-3)
+    # The angle has density ∝ exp(κ cos t) sin(t)^(d-2).
+    t = np.linspace(0, np.pi, 200_001)[1:-1]
+    mass = np.cumsum(np.exp(kappa * (np.cos(t) - 1) + (d - 2) * np.log(np.sin(t))))
+    angle = 2 * np.arcsin(np.clip(np.linalg.norm(draws - mu, axis=1) / 2, 0, 1))
+    assert stats.kstest(np.interp(angle, t, mass / mass[-1]), "uniform").pvalue > 1e-3
+    # Around μ no direction is preferred.
+    off = draws - (draws @ mu[0])[:, None] * mu
+    off /= np.linalg.norm(off, axis=1, keepdims=True)
+    assert np.linalg.norm(off.mean(axis=0)) < 5 / np.sqrt(4000)
+
+
+def test_von_mises_fisher_draws_have_the_exact_gradient_in_the_concentration():
+    """d/dκ E[μᵀz] is 1 - A² - (d-1)/κ·A, A the mean length."""
+    d, kappa = 4, 6.0
+    mu = np.tile(np.eye(d)[:1], (1, 1)).astype("float32")
+
+    def mean_w(k):
+        return ops.mean(VonMisesFisher(mu, k).sample(20_000, seed=0)[..., 0])
+
+    length = special.ive(d / 2, kappa) / special.ive(d / 2 - 1, kappa)
+    expected = 1 - length**2 - (d - 1) / kappa * length
+    found = gradient(mean_w, np.full((1, 1), kappa, "float32"))[0, 0]
+    assert found == pytest.approx(expected, rel=0.02)
+
+
+# Flows
+
+
+@pytest.mark.parametrize("name", ["planar_flow", "inverse_autoregressive_flow"])
+@pytest.mark.parametrize("latent_dim", [1, 2, 5])
+def test_flow_log_prob_follows_from_its_jacobian(name, latent_dim):
+    _, posterior = head(name, latent_dim)
+    mean, log_var = (to_numpy(t) for t in posterior.base())
+    z_0 = mean + np.exp(0.5 * log_var) * RNG.normal(size=mean.shape).astype("float32")
+    z, log_prob = posterior.from_base(ops.array(z_0))
+    rows = [
+        gradient(lambda t, i=i: ops.sum(posterior.from_base(t)[0][:, i]), z_0)
+        for i in range(latent_dim)
+    ]
+    _, log_det = np.linalg.slogdet(np.stack(rows, axis=1).astype("float64"))
+    base = stats.norm.logpdf(z_0, mean, np.exp(0.5 * log_var)).sum(-1)
+    np.testing.assert_allclose(to_numpy(log_prob), base - log_det, rtol=1e-3, atol=1e-3)
+    # Several draws per input go through the same map.
+    twice = posterior.from_base(ops.stack([ops.array(z_0)] * 2))
+    np.testing.assert_allclose(to_numpy(twice[0][1]), to_numpy(z), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(to_numpy(twice[1][1]), to_numpy(log_prob), rtol=1e-4, atol=1e-4)
+
+
+def test_inverse_autoregressive_flow_depends_on_earlier_dimensions_only():
+    _, posterior = head("inverse_autoregressive_flow", 4, n_flows=1)
+    z_0 = RNG.normal(size=(5, 4)).astype("float32")
+    jacobian = np.stack(
+        [gradient(lambda t, i=i: ops.sum(posterior.from_base(t)[0][:, i]), z_0) for i in range(4)],
+        axis=1,
+    )
+    assert (np.triu(jacobian, 1) == 0).all()
+    assert (np.abs(jacobian[:, 3, :3]) > 1e-6).any()
+
+
+def test_a_flow_knows_only_its_own_draws():
+    _, posterior = head("planar_flow", 3)
+    with pytest.raises(ValueError, match=r"knows log q.* of its own draws only"):
+        posterior.log_prob(np.zeros((5, 3), "float32"))
+
+
+# All of them
+
+
+@pytest.mark.parametrize("name", sorted(kv.posteriors.NAMES))
+@pytest.mark.parametrize("latent_dim", [1, 3])
+@pytest.mark.parametrize("scale", [0.0, 1e4])
+def test_gradients_are_finite_at_the_edges(name, latent_dim, scale):
+    if name == "von_mises_fisher" and latent_dim == 1:
+        latent_dim = 2
+    layer = kv.posteriors.get(name)
+    layer.latent_dim = latent_dim
+    layer.build((None, 3))
+    features = (scale * RNG.normal(size=(1, 3))).astype("float32")  # one sample in the batch
+    sphere = name == "von_mises_fisher"
+    prior = kv.priors.UniformOnSphere() if sphere else kv.priors.StandardNormal()
+
+    def loss(features):
+        posterior = layer.posterior(layer(features))
+        mean, log_var = posterior.base()
+        z, log_prob = posterior.from_base(mean + ops.exp(0.5 * log_var) * 0.3)
+        kl = posterior.kl_divergence(prior)
+        # Scaled, as the squares of codes of 10⁴ are no edge of the posterior.
+        return ops.sum(log_prob - prior.log_prob(z) + (0.0 if kl is None else kl)) * 1e-6
+
+    assert np.isfinite(gradient(loss, features)).all()
+
+
+@pytest.mark.parametrize("name", sorted(kv.posteriors.NAMES))
+def test_outputs_of_the_encoder(x, name):
+    encoder = kv.VariationalEncoder(3, kv.networks.DenseEncoder((8,)), posterior=name, n_samples=4)
+    outputs = dict(zip(encoder.latent_names, encoder(x), strict=True))
+    assert outputs["z_mean"].shape == (256, 3)
+    assert outputs["z"].shape == (4, 256, 3)
+    params = encoder.posterior_params(x)
+    np.testing.assert_allclose(
+        to_numpy(params["z_mean"]), to_numpy(outputs["z_mean"]), rtol=1e-5, atol=1e-6
+    )
+    log_prob = encoder.posterior(outputs).log_prob(outputs["z"])
+    assert log_prob.shape == (4, 256)
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(encoder))
+    copy(x)
+    copy.set_weights(encoder.get_weights())
+    np.testing.assert_allclose(to_numpy(copy(x)[0]), to_numpy(outputs["z_mean"]), rtol=1e-5)
+
+
+def test_wrong_use(x):
+    with pytest.raises(ValueError, match=r"Unknown posterior 'normal'.*'diagonal_normal'"):
+        kv.VariationalEncoder(3, posterior="normal")
+    with pytest.raises(ValueError, match="n_flows must be a positive integer"):
+        kv.posteriors.PlanarFlowHead(0)
+    with pytest.raises(ValueError, match="latent_dim of at least 2"):
+        kv.VariationalEncoder(1, posterior="von_mises_fisher")(x)
+    with pytest.raises(ValueError, match=r"prior on the unit sphere.*a posterior on all of R\^d"):
+        make_vae(prior="uniform_on_sphere")
