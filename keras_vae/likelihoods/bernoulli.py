@@ -6,7 +6,7 @@ from keras import ops
 from keras_vae.likelihoods.likelihood import (
     Likelihood,
     check_logits_or_probabilities,
-    sum_features,
+    check_unit_interval,
 )
 
 
@@ -26,15 +26,15 @@ class Bernoulli(Likelihood):
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, equation 11.
     """
 
-    def __init__(self, from_logits: bool = True):
+    def __init__(self, from_logits: bool = True, **kwargs):
+        super().__init__(**kwargs)
         self.from_logits = from_logits
 
-    def log_prob(self, target, params):
-        x, params = ops.cast(target, "float32"), ops.cast(params, "float32")
+    def log_prob_per_feature(self, target, params):
         if self.from_logits:
-            return sum_features(x * params - ops.softplus(params), x)
+            return target * params - ops.softplus(params)
         p = ops.clip(params, 1e-7, 1.0 - 1e-7)
-        return sum_features(x * ops.log(p) + (1.0 - x) * ops.log(1.0 - p), x)
+        return target * ops.log(p) + (1.0 - target) * ops.log(1.0 - p)
 
     def mean(self, params):
         params = ops.cast(params, "float32")
@@ -45,17 +45,10 @@ class Bernoulli(Likelihood):
         return ops.cast(keras.random.uniform(ops.shape(p), seed=seed) < p, "float32")
 
     def check_target(self, target):
-        low, high = target.min(), target.max()
-        if low < 0 or high > 1:
-            hint = 'x.astype("float32") / 255 scales 8-bit images' if high > 1 else "scale the data"
-            raise ValueError(
-                f"{type(self).__name__} needs values in [0, 1]; the data goes from {low:.6g} to "
-                f"{high:.6g}. "
-                f'To mend it, {hint}; for real-valued data use likelihood="gaussian".'
-            )
+        check_unit_interval(type(self).__name__, target)
 
     def check_params(self, params):
         check_logits_or_probabilities(type(self).__name__, params, self.from_logits)
 
     def get_config(self):
-        return {"from_logits": self.from_logits}
+        return {**super().get_config(), "from_logits": self.from_logits}

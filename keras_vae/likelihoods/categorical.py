@@ -4,11 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import (
-    Likelihood,
-    check_logits_or_probabilities,
-    sum_features,
-)
+from keras_vae.likelihoods.likelihood import Likelihood, check_logits_or_probabilities
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -20,14 +16,14 @@ class Categorical(Likelihood):
             or p itself, kept 1e-7 away from 0.
     """
 
-    def __init__(self, from_logits: bool = True):
+    def __init__(self, from_logits: bool = True, **kwargs):
+        super().__init__(**kwargs)
         self.from_logits = from_logits
 
-    def log_prob(self, target, params):
-        x, params = ops.cast(target, "float32"), ops.cast(params, "float32")
+    def log_prob_per_feature(self, target, params):
         if self.from_logits:
-            return sum_features(x * ops.log_softmax(params, axis=-1), x)
-        return sum_features(x * ops.log(ops.clip(params, 1e-7, 1.0)), x)
+            return target * ops.log_softmax(params, axis=-1)
+        return target * ops.log(ops.clip(params, 1e-7, 1.0))
 
     def mean(self, params):
         params = ops.cast(params, "float32")
@@ -40,11 +36,12 @@ class Categorical(Likelihood):
         return ops.reshape(ops.one_hot(draws, shape[-1], dtype="float32"), shape)
 
     def check_target(self, target):
-        sums = target.sum(axis=-1, dtype="float64")
-        if target.min() < 0 or not np.allclose(sums, 1.0, atol=1e-3):
+        rows = target[~np.isnan(target).any(axis=-1)]  # NaN: not observed
+        sums = rows.sum(axis=-1, dtype="float64")
+        if rows.size and (rows.min() < 0 or not np.allclose(sums, 1.0, atol=1e-3)):
             raise ValueError(
                 "Categorical needs one-hot data (non-negative, summing to 1 over the last axis); "
-                f"the data goes from {target.min():.6g} to {target.max():.6g} and its last axis "
+                f"the data goes from {rows.min():.6g} to {rows.max():.6g} and its last axis "
                 f"sums to values from {sums.min():.6g} to {sums.max():.6g}. "
                 "keras.utils.to_categorical makes integer categories one-hot."
             )
@@ -53,4 +50,4 @@ class Categorical(Likelihood):
         check_logits_or_probabilities("Categorical", params, self.from_logits)
 
     def get_config(self):
-        return {"from_logits": self.from_logits}
+        return {**super().get_config(), "from_logits": self.from_logits}

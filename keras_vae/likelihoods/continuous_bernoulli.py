@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from keras_vae.likelihoods.bernoulli import Bernoulli
-from keras_vae.likelihoods.likelihood import sum_features
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -26,14 +25,14 @@ class ContinuousBernoulli(Bernoulli):
         pervasive error in variational autoencoders", 2019, equations 6 to 9.
     """
 
-    def log_prob(self, target, params):
+    def log_prob_per_feature(self, target, params):
         logits, size, near_zero = self._logits(params)
         log_c = ops.where(
             near_zero,
             math.log(2.0) + ops.square(logits) / 12.0,
             ops.log(size) - ops.log(ops.tanh(0.5 * size)),
         )
-        return super().log_prob(target, params) + sum_features(log_c, target)
+        return super().log_prob_per_feature(target, params) + log_c
 
     def mean(self, params):
         logits, size, near_zero = self._logits(params)

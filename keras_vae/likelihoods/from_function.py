@@ -23,11 +23,17 @@ class FromFunction(Likelihood):
             themselves.
     """
 
-    def __init__(self, log_likelihood: Callable, mean: Callable | None = None):
+    def __init__(self, log_likelihood: Callable, mean: Callable | None = None, **kwargs):
+        super().__init__(**kwargs)
         self.log_likelihood = log_likelihood
         self.mean_function = mean
 
-    def log_prob(self, target, params):
+    def log_prob(self, target, params, mask=None):
+        if mask is not None:
+            raise ValueError(
+                "A log-likelihood function gives one value per sample, so that single features "
+                "cannot be masked. Subclass keras_vae.likelihoods.Likelihood instead."
+            )
         log_prob = self.log_likelihood(ops.cast(target, "float32"), ops.cast(params, "float32"))
         return ops.cast(log_prob, "float32")
 
@@ -37,10 +43,13 @@ class FromFunction(Likelihood):
 
     def get_config(self):
         return {
+            **super().get_config(),
             "log_likelihood": keras.saving.serialize_keras_object(self.log_likelihood),
             "mean": keras.saving.serialize_keras_object(self.mean_function),
         }
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
+        for name in ("log_likelihood", "mean"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)

@@ -1,11 +1,15 @@
-"""Gaussian likelihood with a given standard deviation, for real-valued data."""
+"""Gaussian likelihood with a given, learned or optimal standard deviation."""
 
 import math
 
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood, check_positive, sum_features
+from keras_vae.arguments import check_positive
+from keras_vae.bounds import bounded
+from keras_vae.likelihoods.likelihood import Likelihood
+
+CHOICES = ("learned", "per_feature", "decoder", "optimal")
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -13,31 +17,82 @@ class Gaussian(Likelihood):
     """log p(x|z) = Σ -½((x - μ)/σ)² - log σ - ½ log 2π, in nats, μ from the decoder.
 
     Args:
-        sigma: the standard deviation σ of every feature, in the units of x.
-            A small σ asks for sharp reconstructions, a large one gives the KL
-            more weight.
+        sigma: the standard deviation σ, in the units of x. A small σ asks for
+            sharp reconstructions, a large one gives the KL more weight.
+
+            - a positive number: that, for every feature.
+            - `"learned"`: one σ, trained with the rest of the model.
+            - `"per_feature"`: one trained σ for each feature of the target.
+            - `"decoder"`: one for each feature and code. The decoder gives two
+              params per feature: all μ, then all log σ², kept in [-20, 10].
+            - `"optimal"`: σ² is the mean squared error of the training batch,
+              which is what maximizes the likelihood (the σ-VAE). Evaluation and
+              sampling use that of the last training batch.
 
     Raises:
-        ValueError: if `sigma` is not a positive number.
+        ValueError: if `sigma` is neither a positive number nor one of these.
 
     Reference:
-        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, equation 12.
+        Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, equation 12;
+        Rybkin, Daniilidis & Levine, "Simple and effective VAE training with
+        calibrated decoders", 2021, equation 6, for `"optimal"`.
     """
 
-    def __init__(self, sigma: float = 1.0):
-        self.sigma = check_positive("sigma", sigma)
+    def __init__(self, sigma: float | str = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(sigma, str) and sigma not in CHOICES:
+            known = ", ".join(repr(choice) for choice in CHOICES)
+            raise ValueError(
+                f"sigma must be a positive number or one of {known}; received {sigma!r}."
+            )
+        self.sigma = sigma if isinstance(sigma, str) else check_positive("sigma", sigma)
+        self.params_per_feature = 2 if sigma == "decoder" else 1
 
-    def log_prob(self, target, params):
-        x, mean = ops.cast(target, "float32"), ops.cast(params, "float32")
-        log_normalizer = math.log(self.sigma) + 0.5 * math.log(2.0 * math.pi)
-        return sum_features(-0.5 * ops.square((x - mean) / self.sigma) - log_normalizer, x)
+    def build(self, input_shape):
+        if self.sigma in ("learned", "per_feature"):
+            shape = () if self.sigma == "learned" else input_shape[1:]
+            self.log_sigma = self.add_weight(shape, "zeros", name="log_sigma")
+        if self.sigma == "optimal":
+            self.variance = self.add_weight(
+                (), "ones", name="variance", trainable=False, aggregation="mean"
+            )
+
+    def update(self, target, params, mask=None):
+        if self.sigma != "optimal":
+            return
+        target, params = ops.cast(target, "float32"), ops.cast(params, "float32")
+        observed = ops.ones_like(target, "bool") if mask is None else ops.cast(mask, "bool")
+        error = ops.where(observed, ops.square(ops.where(observed, target, 0.0) - params), 0.0)
+        count = ops.sum(ops.cast(ops.broadcast_to(observed, ops.shape(error)), "float32"))
+        variance = ops.maximum(ops.sum(error) / ops.maximum(count, 1.0), 1e-6)
+        # A batch in which nothing was observed says nothing.
+        variance = ops.where(count > 0.0, variance, ops.convert_to_tensor(self.variance))
+        self.variance.assign(ops.stop_gradient(variance))
+
+    def log_prob_per_feature(self, target, params):
+        # The optimal σ² is a constant here: at an optimum its own gradient vanishes.
+        mean, log_var = self._mean_and_log_var(params)
+        error = ops.square((target - mean) * ops.exp(-0.5 * log_var))
+        return -0.5 * (error + log_var + math.log(2.0 * math.pi))
 
     def mean(self, params):
-        return ops.cast(params, "float32")
+        return self._mean_and_log_var(params)[0]
 
     def sample(self, params, seed=None):
-        mean = self.mean(params)
-        return mean + self.sigma * keras.random.normal(ops.shape(mean), seed=seed)
+        mean, log_var = self._mean_and_log_var(params)
+        noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=seed)
+        return mean + ops.exp(0.5 * log_var) * noise
+
+    def _mean_and_log_var(self, params):
+        if self.sigma == "decoder":
+            mean, log_var = self.split(params)
+            return mean, bounded(log_var, -20.0, 10.0)
+        mean = ops.cast(params, "float32")
+        if self.sigma == "optimal":
+            return mean, ops.log(self.variance)
+        if isinstance(self.sigma, str):
+            return mean, 2.0 * ops.convert_to_tensor(self.log_sigma)
+        return mean, ops.convert_to_tensor(2.0 * math.log(self.sigma), "float32")
 
     def get_config(self):
-        return {"sigma": self.sigma}
+        return {**super().get_config(), "sigma": self.sigma}

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood, check_positive, sum_features
+from keras_vae.arguments import check_positive
+from keras_vae.likelihoods.likelihood import Likelihood
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -19,12 +20,12 @@ class Laplace(Likelihood):
         ValueError: if `scale` is not a positive number.
     """
 
-    def __init__(self, scale: float = 1.0):
+    def __init__(self, scale: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
         self.scale = check_positive("scale", scale)
 
-    def log_prob(self, target, params):
-        x, mean = ops.cast(target, "float32"), ops.cast(params, "float32")
-        return sum_features(-ops.abs(x - mean) / self.scale - math.log(2.0 * self.scale), x)
+    def log_prob_per_feature(self, target, params):
+        return -ops.abs(target - params) / self.scale - math.log(2.0 * self.scale)
 
     def mean(self, params):
         return ops.cast(params, "float32")
@@ -37,4 +38,4 @@ class Laplace(Likelihood):
         return mean - self.scale * ops.sign(u) * tail
 
     def get_config(self):
-        return {"scale": self.scale}
+        return {**super().get_config(), "scale": self.scale}

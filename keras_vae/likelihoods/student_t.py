@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood, check_positive, sum_features
+from keras_vae.arguments import check_positive
+from keras_vae.likelihoods.likelihood import Likelihood
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -21,12 +22,12 @@ class StudentT(Likelihood):
         ValueError: if either is not a positive number.
     """
 
-    def __init__(self, degrees_of_freedom: float = 4.0, scale: float = 1.0):
+    def __init__(self, degrees_of_freedom: float = 4.0, scale: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
         self.degrees_of_freedom = check_positive("degrees_of_freedom", degrees_of_freedom)
         self.scale = check_positive("scale", scale)
 
-    def log_prob(self, target, params):
-        x, mean = ops.cast(target, "float32"), ops.cast(params, "float32")
+    def log_prob_per_feature(self, target, params):
         nu = self.degrees_of_freedom
         log_normalizer = (
             math.lgamma(0.5 * nu)
@@ -34,8 +35,8 @@ class StudentT(Likelihood):
             + 0.5 * math.log(nu * math.pi)
             + math.log(self.scale)
         )
-        tail = 0.5 * (nu + 1.0) * ops.log1p(ops.square((x - mean) / self.scale) / nu)
-        return sum_features(-tail - log_normalizer, x)
+        tail = 0.5 * (nu + 1.0) * ops.log1p(ops.square((target - params) / self.scale) / nu)
+        return -tail - log_normalizer
 
     def mean(self, params):
         return ops.cast(params, "float32")
@@ -48,4 +49,8 @@ class StudentT(Likelihood):
         return mean + self.scale * normal * ops.sqrt(nu / ops.maximum(chi_square, 1e-30))
 
     def get_config(self):
-        return {"degrees_of_freedom": self.degrees_of_freedom, "scale": self.scale}
+        return {
+            **super().get_config(),
+            "degrees_of_freedom": self.degrees_of_freedom,
+            "scale": self.scale,
+        }

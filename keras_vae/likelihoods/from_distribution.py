@@ -1,0 +1,110 @@
+"""FromDistribution: a likelihood made of a TensorFlow Probability distribution."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.arguments import check_count
+from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.training import tfp
+
+
+# A name of its own: the prior's twin has the class name.
+@keras.saving.register_keras_serializable(package="keras_vae", name="LikelihoodFromDistribution")
+class FromDistribution(Likelihood):
+    """log p(x|z) of a `tfp.distributions.Distribution`, in nats. TensorFlow backend only.
+
+    Features can be masked if the distribution gives a log-probability for each:
+    a batch shape of `(batch, *features)`, as of `tfd.Normal(params, 1.0)`.
+    `tfd.Independent` and other distributions over whole samples cannot be.
+
+    Args:
+        function: from the decoder's params, and the weights by name, to a
+            distribution of the target. To be saved it must be registered with
+            `keras.saving.register_keras_serializable`.
+        weights: starting values, numbers or arrays by name, of trainable
+            weights that the function takes.
+        params_per_feature: how many params one feature needs; the last axis of
+            the decoder's output is that many times the target's.
+
+    Raises:
+        RuntimeError: on another backend.
+        TypeError: if `function` is not a function.
+        ValueError: if `params_per_feature` is not a positive integer.
+
+    Example:
+        >>> @keras.saving.register_keras_serializable()
+        ... def gamma(params, log_shape):
+        ...     return tfd.Gamma(tf.exp(log_shape), log_rate=params)
+        >>> likelihood = FromDistribution(gamma, weights={"log_shape": 0.0})
+    """
+
+    def __init__(
+        self,
+        function: Callable,
+        weights: dict | None = None,
+        params_per_feature: int = 1,
+        **kwargs,
+    ):
+        tfp.check_backend()
+        super().__init__(**kwargs)
+        self.function = function
+        self._start = tfp.check_function("function", function, weights)
+        self.params_per_feature = check_count("params_per_feature", params_per_feature)
+
+    def build(self, input_shape):
+        self._weights_by_name = tfp.add_weights(self, self._start)
+
+    def distribution(self, params):
+        """Returns the `tfp.distributions.Distribution` of the target for these params."""
+        weights = {name: ops.convert_to_tensor(w) for name, w in self._weights_by_name.items()}
+        return self.function(ops.cast(params, "float32"), **weights)
+
+    def log_prob(self, target, params, mask=None):
+        target, distribution = ops.cast(target, "float32"), self.distribution(params)
+        n_axes, n_summed = len(target.shape) - 1, len(distribution.event_shape)
+        if n_summed > n_axes:
+            raise ValueError(
+                f"The target has {n_axes} axes of features, but {distribution.name} is over "
+                f"events of shape {tuple(distribution.event_shape)}: does it take the batch for "
+                "one of them?"
+            )
+        if mask is not None:
+            if n_summed:
+                raise ValueError(
+                    f"{distribution.name} gives one log-probability for a whole event of shape "
+                    f"{tuple(distribution.event_shape)}, so that single features cannot be masked. "
+                    "Return a distribution without tfd.Independent, one per feature."
+                )
+            mask = ops.cast(mask, "bool")
+            # A draw lies in the support, where 0 may not.
+            draw = ops.stop_gradient(ops.cast(distribution.sample(seed=(0, 0)), "float32"))
+            target = ops.where(mask, target, draw)
+        log_prob = ops.cast(distribution.log_prob(target), "float32")
+        if mask is not None:
+            log_prob = ops.where(mask, log_prob, 0.0)
+        return ops.sum(log_prob, axis=tuple(range(n_summed - n_axes, 0)))
+
+    def mean(self, params):
+        return ops.cast(self.distribution(params).mean(), "float32")
+
+    def sample(self, params, seed=None):
+        generator = seed if hasattr(seed, "next") else keras.random.SeedGenerator(seed)
+        seed = ops.cast(generator.next(), "int32")
+        return ops.cast(self.distribution(params).sample(seed=seed), "float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "function": keras.saving.serialize_keras_object(self.function),
+            "weights": self._start,
+            "params_per_feature": self.params_per_feature,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config["function"] = keras.saving.deserialize_keras_object(config["function"])
+        config["weights"] = {k: np.array(v, "float32") for k, v in config["weights"].items()}
+        return cls(**config)

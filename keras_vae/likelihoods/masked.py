@@ -1,0 +1,86 @@
+"""Masked: a likelihood of what was observed of a target with missing values."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae import likelihoods
+from keras_vae.likelihoods.from_function import FromFunction
+from keras_vae.likelihoods.likelihood import Likelihood
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Masked(Likelihood):
+    """log p(x|z) = Σ log p(x_d|z) over the features d that were observed, in nats.
+
+    NaN in the target marks a feature that was not observed: it costs nothing and
+    teaches nothing. This assumes that a value is missing at random, whatever it
+    would have been.
+
+    Args:
+        likelihood: the likelihood of the features, a name or a
+            `keras_vae.likelihoods.Likelihood`.
+
+    Raises:
+        ValueError: if `likelihood` is a `FromFunction`, whose log-likelihood does
+            not come apart into features.
+
+    Reference:
+        Nazábal et al., "Handling incomplete heterogeneous data using VAEs"
+        (HI-VAE), 2020, equations 4 and 5; Mattei & Frellsen, "MIWAE: deep
+        generative modelling and imputation of incomplete data sets", 2019.
+
+    Example:
+        >>> vae = VAE(encoder, decoder, likelihood=Masked("gaussian"))
+    """
+
+    takes_missing = True
+
+    def __init__(self, likelihood, **kwargs):
+        super().__init__(**kwargs)
+        self.likelihood = likelihoods.get(likelihood)
+        if isinstance(self.likelihood, FromFunction):
+            raise ValueError(
+                "Masked needs the log-probability of each feature, but a FromFunction gives one "
+                "value per sample. Subclass keras_vae.likelihoods.Likelihood instead."
+            )
+
+    @property
+    def params_per_feature(self):
+        return self.likelihood.params_per_feature
+
+    def build(self, input_shape):
+        if not self.likelihood.built:
+            self.likelihood.build(input_shape)
+
+    def update(self, target, params, mask=None):
+        self.likelihood.update(target, params, _observed(target, mask))
+
+    def log_prob(self, target, params, mask=None):
+        return self.likelihood.log_prob(target, params, _observed(target, mask))
+
+    def mean(self, params):
+        return self.likelihood.mean(params)
+
+    def sample(self, params, seed=None):
+        return self.likelihood.sample(params, seed=seed)
+
+    def check_target(self, target):
+        if np.isinf(target).any():
+            raise ValueError("The data has infinite values; NaN marks what was not observed.")
+        if not np.isnan(target).all():
+            self.likelihood.check_target(target)
+
+    def check_params(self, params):
+        self.likelihood.check_params(params)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+        }
+
+
+def _observed(target, mask):
+    observed = ops.logical_not(ops.isnan(ops.cast(target, "float32")))
+    return observed if mask is None else ops.logical_and(observed, ops.cast(mask, "bool"))

@@ -1,0 +1,36 @@
+"""Poisson likelihood, for counts."""
+
+import keras
+from keras import ops
+
+from keras_vae.bounds import bounded
+from keras_vae.likelihoods.counts import compare, poisson_draws
+from keras_vae.likelihoods.zero_inflation import ZeroInflatable
+from keras_vae.log_gamma import stirling_remainder
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Poisson(ZeroInflatable):
+    """log p(x|z) = Σ x log λ - λ - log x!, in nats, for counts x = 0, 1, 2, ...
+
+    The decoder gives log λ, kept in [-20, 20].
+
+    Args:
+        zero_inflated: whether a count is 0 with an extra probability π, as when
+            an instrument misses some. The decoder then gives two params per
+            feature: all log λ, then the logits of all π.
+
+    Reference:
+        Lambert, "Zero-inflated Poisson regression, with an application to
+        defects in manufacturing", 1992, section 2.
+    """
+
+    def log_prob_of_count(self, target, log_rate):
+        log_ratio, excess = compare(target, bounded(log_rate, -20.0, 20.0))
+        return target * log_ratio - excess - stirling_remainder(target)
+
+    def mean_of_count(self, log_rate):
+        return ops.exp(bounded(log_rate, -20.0, 20.0))
+
+    def sample_count(self, log_rate, seed):
+        return poisson_draws(self.mean_of_count(log_rate), seed)
