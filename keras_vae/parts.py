@@ -78,15 +78,19 @@ def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
     Raises:
         ValueError: if two parts do not fit.
     """
-    # Symbolic calls build user-made layers that have no `build` too.
-    outputs = encoder(keras.KerasTensor(input_shape))
-    n_outputs = len(getattr(encoder, "latent_names", (0, 1, 2)))
-    if not isinstance(outputs, (list, tuple)) or len(outputs) != n_outputs:
-        raise ValueError(
-            "The encoder must return (z_mean, z_log_var, z), as VariationalEncoder does; "
-            f"{encoder.name} returns {outputs}."
-        )
-    latent_dim = outputs[0].shape[-1]
+    if hasattr(encoder, "latent_names"):
+        if not encoder.built:
+            encoder.build(input_shape)
+        latent_dim = encoder.latent_dim
+    else:
+        # Symbolic calls build user-made layers that have no `build` too.
+        outputs = encoder(keras.KerasTensor(input_shape))
+        if not isinstance(outputs, (list, tuple)) or len(outputs) != 3:
+            raise ValueError(
+                "The encoder must return (z_mean, z_log_var, z), as VariationalEncoder does; "
+                f"{encoder.name} returns {outputs}."
+            )
+        latent_dim = outputs[0].shape[-1]
     check_latent_dim(latent_dim, decoder)
     *features, last = decoder(keras.KerasTensor((None, latent_dim))).shape[1:]
     per_feature = getattr(likelihood, "params_per_feature", 1)

@@ -275,7 +275,7 @@ class VAE(keras.Model):
         total_weight = ops.sum(weights)
         terms = self.objective(
             objectives.Forward(
-                x=x,
+                x=self._encoder_input(x),
                 target=target,
                 params=y_pred["params"],
                 z=y_pred["z"],

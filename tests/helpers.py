@@ -47,7 +47,8 @@ def gradient(function, x):
 
 def make_vae(optimizer=None, noise=None, **kwargs):
     """Returns a small compiled VAE of 12 binary features; `noise` fixes epsilon."""
-    encoder = kv.VariationalEncoder(LATENT_DIM, kv.networks.DenseEncoder((8,)))
+    encoder = kwargs.pop("encoder", None)
+    encoder = encoder or kv.VariationalEncoder(LATENT_DIM, kv.networks.DenseEncoder((8,)))
     if noise is not None:
         encoder.sampler = FixedNoise(noise)
     decoder = kwargs.pop("decoder", None) or kv.networks.DenseDecoder(N_FEATURES, (8,))

@@ -57,7 +57,7 @@ class IWAE(Objective):
 
     def bound(self, log_w):
         """Returns the bound, `(batch,)`, of log-weights `(n_draws, batch)`."""
-        return _log_mean_exp(log_w)
+        return ops.logsumexp(log_w, axis=0) - math.log(self.n_draws)
 
     def weights(self, log_w, power: int):
         """Returns how the gradients of log w_k are weighted, each `(n_draws, batch)`.
@@ -69,7 +69,7 @@ class IWAE(Objective):
         Returns:
             The weights for decoder and prior, and those for the encoder.
         """
-        w = ops.softmax(log_w, axis=0)
+        w = normalized(log_w, axis=0)
         return w, w**power
 
     def terms(self, forward: Forward) -> dict:
@@ -95,15 +95,16 @@ class IWAE(Objective):
             surrogate = surrogate + (for_decoder - for_encoder) * log_p
         surrogate = ops.sum(surrogate, axis=0)
         bound = self.bound(constant_log_w)
-        normalized = ops.softmax(constant_log_w, axis=0)
         return {
             # The value of the bound with the gradient of the surrogate.
             "loss": -(bound + surrogate - ops.stop_gradient(surrogate)),
             "reconstruction_loss": per_sample("reconstruction_loss", -log_px, z),
             "kl_loss": per_sample("kl_loss", log_qz - log_pz, z),
-            "effective_sample_size": 1.0 / ops.sum(ops.square(normalized), axis=0),
+            "effective_sample_size": 1.0
+            / ops.sum(ops.square(normalized(constant_log_w, axis=0)), axis=0),
         }
 
 
-def _log_mean_exp(log_w, axis=0):
-    return ops.logsumexp(log_w, axis=axis) - math.log(log_w.shape[axis])
+def normalized(log_w, axis):
+    """Returns weights that sum to 1 over `axis`, which may have size 1."""
+    return ops.exp(log_w - ops.logsumexp(log_w, axis=axis, keepdims=True))

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_vae.arguments import check_count
-from keras_vae.objectives.importance_weighted import IWAE
+from keras_vae.objectives.importance_weighted import IWAE, normalized
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -76,7 +76,7 @@ class MIWAE(IWAE):
         return ops.mean(per_group, axis=0)
 
     def weights(self, log_w, power):
-        w = ops.reshape(ops.softmax(self._groups(log_w), axis=1), (self.n_draws, -1))
+        w = ops.reshape(normalized(self._groups(log_w), axis=1), (self.n_draws, -1))
         return w / self.n_groups, w**power / self.n_groups
 
 
@@ -105,4 +105,4 @@ class PIWAE(MIWAE):
         return IWAE.bound(self, log_w)
 
     def weights(self, log_w, power):
-        return ops.softmax(log_w, axis=0), super().weights(log_w, power)[1]
+        return normalized(log_w, axis=0), super().weights(log_w, power)[1]

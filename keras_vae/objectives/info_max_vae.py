@@ -6,6 +6,7 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_vae.networks import DenseDecoder
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.objective import Objective, check_weight
 from keras_vae.objectives.terms import reconstruction_and_kl
@@ -58,15 +59,15 @@ class InfoMaxVAE(Objective):
         joint = self.network(ops.concatenate([x, z], axis=-1))[:, 0]
         # Batches are shuffled: the neighbour's code is independent of x.
         apart = self.network(ops.concatenate([x, ops.roll(z, 1, axis=0)], axis=-1))[:, 0]
-        # exp of an untrained critic may overflow.
-        information = joint - ops.exp(ops.minimum(apart, 20.0) - 1.0)
+        # Linear from exp(10) on: the exp of a critic gone astray would never come back.
+        growth = ops.exp(ops.minimum(apart, 10.0)) * (1.0 + ops.relu(apart - 10.0))
+        information = joint - growth / math.e
         step = forward.step
         loss = terms["reconstruction_loss"] + self.at("beta", step) * terms["kl_loss"]
         loss = loss - self.at("alpha", step) * information
         return terms | {"loss": loss, "mutual_information": information}
 
 
-def dense_critic(units: int, n_layers: int) -> keras.Sequential:
+def dense_critic(units: int, n_layers: int) -> DenseDecoder:
     """Returns dense layers with leaky ReLUs to one number."""
-    hidden = [keras.layers.Dense(units, "leaky_relu", dtype="float32") for _ in range(n_layers)]
-    return keras.Sequential([*hidden, keras.layers.Dense(1, dtype="float32")])
+    return DenseDecoder(1, (units,) * n_layers, "leaky_relu", dtype="float32")

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae.arguments import check_count
-from keras_vae.networks.stack import check_shape
+from keras_vae.networks.stack import Stack, check_shape
 from keras_vae.seeded_layer import SeededLayer
 
 
@@ -50,12 +50,12 @@ class RealNVP(SeededLayer):
         self.latent_dim = input_shape[-1]
         self.networks = []
         for _ in range(self.n_layers):
-            network = keras.Sequential(
-                [keras.layers.Dense(width, "relu", dtype="float32") for width in self.units]
-                # Zeros: the prior starts as the standard normal.
-                + [keras.layers.Dense(2 * self.latent_dim, kernel_initializer="zeros",
-                                      dtype="float32")]
-            )  # fmt: skip
+            hidden = [keras.layers.Dense(n, "relu", dtype="float32") for n in self.units]
+            # Zeros: the prior starts as the standard normal.
+            last = keras.layers.Dense(
+                2 * self.latent_dim, kernel_initializer="zeros", dtype="float32"
+            )
+            network = Stack([*hidden, last], dtype="float32")
             network.build((None, self.latent_dim))
             self.networks.append(network)
 
