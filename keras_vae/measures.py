@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.arguments import check_count
 from keras_vae.training import checks
 
 # Params of one compiled call, in numbers: about 16 MB of float32 per layer of the decoder.
@@ -47,13 +48,15 @@ def log_likelihood(
         The estimates and their effective sample sizes.
 
     Raises:
-        ValueError: if the model is not built or x not of its shape.
+        ValueError: if the model is not built, x not of its shape, or `n_samples`
+            not positive.
 
     Reference:
         Burda et al., "Importance weighted autoencoders", 2016, section 5
         (k = 5,000 draws).
     """
     vae.check_built("estimate log_likelihood")
+    check_count("n_samples", n_samples)
     missing = getattr(vae.likelihood, "takes_missing", False)
     x = checks.check_array("x", x, vae.input_features, allow_nan=missing)
     y = x if y is None else checks.check_array("y", y, vae.target_features, allow_nan=missing)
