@@ -1,0 +1,52 @@
+"""The examples of the page on models run as they stand."""
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_vae as kv
+
+PAGE = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^##+ ([^\n]+)\n((?:(?!^##).)*?)```python\n(.*?)```", PAGE, re.M | re.S)
+
+
+@pytest.mark.parametrize(("title", "code"), [(t, c) for t, _, c in EXAMPLES], ids=lambda s: s[:30])
+def test_example(title, code):
+    namespace = {
+        "keras": keras,
+        "kv": kv,
+        "np": np,
+        "rng": np.random.default_rng(0),
+        "x": (np.random.default_rng(1).random((40, 12)) < 0.3).astype("float32"),
+        "network": kv.networks.DenseEncoder((8,)),
+        "encoder": kv.VariationalEncoder(10, kv.networks.DenseEncoder((8,))),
+        "decoder": kv.networks.DenseDecoder(12, (8,)),
+    }
+    if "tfd." in code:
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip("TFP computes with TensorFlow's tensors")
+        import tensorflow as tf
+        import tensorflow_probability as tfp
+
+        namespace |= {"tf": tf, "tfd": tfp.distributions}
+    if "vae = " not in code:  # an example of use: of a trained model
+        vae = kv.VAE(namespace["encoder"], namespace["decoder"])
+        vae.compile("adam")
+        vae.build((None, 12))
+        namespace["vae"] = vae
+    exec(code, namespace)
+    models = {id(v): v for v in namespace.values() if isinstance(v, kv.VAE)}
+    # Models of one example may share parts: one is trained.
+    vae = next(iter(models.values()))
+    if not vae.compiled:
+        vae.compile("adam")
+    assert np.isfinite(vae.fit(namespace["x"], verbose=0).history["loss"]).all()
+
+
+def test_every_part_with_a_name_is_on_the_page():
+    for registry in (kv.posteriors, kv.priors, kv.likelihoods, kv.objectives):
+        for name in registry.NAMES:
+            assert f'"{name}"' in PAGE
