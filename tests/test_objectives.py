@@ -420,7 +420,7 @@ def test_auxiliary_networks_are_trained_saved_and_loaded(x, tmp_path):
 @pytest.mark.parametrize(
     ("objective", "name"),
     [("free_bits", "free_bits"), ("capacity", "capacity"), ("beta_tc_vae", "beta"),
-     ("dip_vae", "off_diagonal"), ("info_vae", "strength"), ("factor_vae", "gamma")],
+     ("dip_vae", "off_diagonal"), ("info_vae", "strength"), ("ciwae", "elbo_weight"), ("factor_vae", "gamma")],
 )  # fmt: skip
 def test_any_weight_follows_a_schedule(x, objective, name, tmp_path):
     growing = schedules.PolynomialDecay(1.0, 4, 3.0)

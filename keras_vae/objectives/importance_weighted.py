@@ -55,16 +55,17 @@ class IWAE(Objective):
                 self, posterior, "stop_gradient", f"with {self.gradient} needs q(z|x) at any z"
             )
 
-    def bound(self, log_w):
+    def bound(self, log_w, step):
         """Returns the bound, `(batch,)`, of log-weights `(n_draws, batch)`."""
         return ops.logsumexp(log_w, axis=0) - math.log(self.n_draws)
 
-    def weights(self, log_w, power: int):
+    def weights(self, log_w, power: int, step):
         """Returns how the gradients of log w_k are weighted, each `(n_draws, batch)`.
 
         Args:
             log_w: log-weights of the draws.
             power: 2 for DReG, which squares the normalized weights of the encoder.
+            step: the training step, for weights that follow a schedule.
 
         Returns:
             The weights for decoder and prior, and those for the encoder.
@@ -86,7 +87,7 @@ class IWAE(Objective):
         log_w = log_px + log_pz - log_qz
         constant_log_w = ops.stop_gradient(log_w)
         doubly = self.gradient == "doubly_reparameterized"
-        for_decoder, for_encoder = self.weights(constant_log_w, 2 if doubly else 1)
+        for_decoder, for_encoder = self.weights(constant_log_w, 2 if doubly else 1, f.step)
         surrogate = for_encoder * log_w
         if doubly or not self.same_weights:
             # Decoded from constant codes, this corrects the decoder's weights alone.
@@ -94,7 +95,7 @@ class IWAE(Objective):
             log_p = f.likelihood.log_prob(f.target, f.decode(codes)) + f.prior.log_prob(codes)
             surrogate = surrogate + (for_decoder - for_encoder) * log_p
         surrogate = ops.sum(surrogate, axis=0)
-        bound = self.bound(constant_log_w)
+        bound = self.bound(constant_log_w, f.step)
         return {
             # The value of the bound with the gradient of the surrogate.
             "loss": -(bound + surrogate - ops.stop_gradient(surrogate)),

@@ -4,9 +4,11 @@ import math
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.arguments import check_count
 from keras_vae.objectives.importance_weighted import IWAE, normalized
+from keras_vae.objectives.objective import check_weight
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -15,7 +17,7 @@ class CIWAE(IWAE):
 
     Args:
         n_samples: K, draws of z per input.
-        elbo_weight: β in [0, 1].
+        elbo_weight: β in [0, 1], a number or a schedule.
         gradient: see `IWAE`.
 
     Raises:
@@ -27,20 +29,24 @@ class CIWAE(IWAE):
     """
 
     def __init__(
-        self, n_samples: int = 5, elbo_weight: float = 0.5, gradient: str = "reparameterized"
+        self,
+        n_samples: int = 5,
+        elbo_weight: float | LearningRateSchedule = 0.5,
+        gradient: str = "reparameterized",
     ):
         super().__init__(n_samples, gradient)
-        if not 0.0 <= elbo_weight <= 1.0:
+        self.elbo_weight = check_weight("elbo_weight", elbo_weight)
+        if not callable(elbo_weight) and elbo_weight > 1.0:
             raise ValueError(f"elbo_weight must lie in [0, 1]; received {elbo_weight!r}.")
-        self.elbo_weight = elbo_weight
 
-    def bound(self, log_w):
-        elbo = ops.mean(log_w, axis=0)
-        return self.elbo_weight * elbo + (1.0 - self.elbo_weight) * super().bound(log_w)
+    def bound(self, log_w, step):
+        weight = self.at("elbo_weight", step)
+        return weight * ops.mean(log_w, axis=0) + (1.0 - weight) * super().bound(log_w, step)
 
-    def weights(self, log_w, power):
-        uniform = self.elbo_weight / self.n_draws
-        return tuple(uniform + (1.0 - self.elbo_weight) * w for w in super().weights(log_w, power))
+    def weights(self, log_w, power, step):
+        weight = self.at("elbo_weight", step)
+        both = super().weights(log_w, power, step)
+        return tuple(weight / self.n_draws + (1.0 - weight) * w for w in both)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -71,11 +77,11 @@ class MIWAE(IWAE):
     def _groups(self, log_w):
         return ops.reshape(log_w, (self.n_groups, self.n_samples, -1))
 
-    def bound(self, log_w):
+    def bound(self, log_w, step):
         per_group = ops.logsumexp(self._groups(log_w), axis=1) - math.log(self.n_samples)
         return ops.mean(per_group, axis=0)
 
-    def weights(self, log_w, power):
+    def weights(self, log_w, power, step):
         w = ops.reshape(normalized(self._groups(log_w), axis=1), (self.n_draws, -1))
         return w / self.n_groups, w**power / self.n_groups
 
@@ -101,8 +107,8 @@ class PIWAE(MIWAE):
 
     same_weights = False
 
-    def bound(self, log_w):
-        return IWAE.bound(self, log_w)
+    def bound(self, log_w, step):
+        return IWAE.bound(self, log_w, step)
 
-    def weights(self, log_w, power):
-        return normalized(log_w, axis=0), super().weights(log_w, power)[1]
+    def weights(self, log_w, power, step):
+        return normalized(log_w, axis=0), super().weights(log_w, power, step)[1]

@@ -19,7 +19,8 @@ class InfoVAE(Objective):
     as `mmd`. With α = 1 it is the MMD-VAE.
 
     Args:
-        alpha: α in [0, 1], the weight of the mutual information of x and z.
+        alpha: α in [0, 1], the weight of the mutual information of x and z: a
+            number or a schedule.
         strength: λ, a number or a schedule, with α + λ at least 1.
         kernel: `"rbf"` or `"imq"`, scaled to the prior.
 
@@ -35,16 +36,16 @@ class InfoVAE(Objective):
 
     def __init__(
         self,
-        alpha: float = 1.0,
+        alpha: float | LearningRateSchedule = 1.0,
         strength: float | LearningRateSchedule = 100.0,
         kernel: str = "rbf",
     ):
         self.alpha = check_weight("alpha", alpha)
         self.strength = check_weight("strength", strength)
         self.kernel = check_choice("kernel", kernel, tuple(KERNELS))
-        if self.alpha > 1.0:
+        if not callable(alpha) and self.alpha > 1.0:
             raise ValueError(f"alpha must lie in [0, 1]; received {alpha!r}.")
-        if not callable(strength) and self.alpha + self.strength < 1.0:
+        if not (callable(alpha) or callable(strength)) and self.alpha + self.strength < 1.0:
             raise ValueError(
                 "alpha + strength must be at least 1, or the MMD would be maximized; received "
                 f"alpha={alpha!r} and strength={strength!r}."
@@ -53,9 +54,9 @@ class InfoVAE(Objective):
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
         mmd = self._mmd(forward)
-        kl_part = (1.0 - self.alpha) * terms["kl_loss"] if self.alpha < 1.0 else 0.0
-        weight = self.alpha + self.at("strength", forward.step) - 1.0
-        loss = terms["reconstruction_loss"] + kl_part + weight * mmd
+        alpha = self.at("alpha", forward.step)
+        weight = alpha + self.at("strength", forward.step) - 1.0
+        loss = terms["reconstruction_loss"] + (1.0 - alpha) * terms["kl_loss"] + weight * mmd
         return terms | {"loss": loss, "mmd": mmd}
 
     def _mmd(self, forward):

@@ -87,8 +87,9 @@ class FullCovarianceNormal(Posterior):
 class FullCovarianceNormalHead(PosteriorHead):
     """Dense layers to `z_mean`, `(batch, latent_dim)`, and `z_scale_tril`.
 
-    The diagonal of L is exp(½·s) with s clipped to [-20, 10], as the log σ² of
-    `DiagonalNormalHead`; what stands below it is unbounded.
+    L = diag(exp(½·s)) (I + B), with s clipped to [-20, 10] as the log σ² of
+    `DiagonalNormalHead`, and B strictly lower triangular, relative to the
+    diagonal as the posterior's scale is small; it starts at 0.
     """
 
     distribution = FullCovarianceNormal
@@ -103,7 +104,9 @@ class FullCovarianceNormalHead(PosteriorHead):
         self.diagonal_head.build(input_shape)
         self.below_head = None
         if d > 1:
-            self.below_head = keras.layers.Dense(len(rows), dtype="float32", name="below_diagonal")
+            self.below_head = keras.layers.Dense(
+                len(rows), kernel_initializer="zeros", dtype="float32", name="below_diagonal"
+            )
             self.below_head.build(input_shape)
         # Row i of the matrix places entry i below the diagonal.
         self._place = np.zeros((len(rows), d * d), "float32")
@@ -111,8 +114,9 @@ class FullCovarianceNormalHead(PosteriorHead):
 
     def call(self, features):
         log_var = bounded(self.diagonal_head(features), MIN_LOG_VAR, MAX_LOG_VAR)
-        scale_tril = ops.expand_dims(ops.exp(0.5 * log_var), -1) * ops.eye(self.latent_dim)
+        tril = ops.eye(self.latent_dim)
         if self.below_head is not None:
             below = ops.matmul(self.below_head(features), ops.array(self._place))
-            scale_tril = scale_tril + ops.reshape(below, (-1, self.latent_dim, self.latent_dim))
+            tril = tril + ops.reshape(below, (-1, self.latent_dim, self.latent_dim))
+        scale_tril = ops.expand_dims(ops.exp(0.5 * log_var), -1) * tril
         return {"z_mean": self.z_mean_head(features), "z_scale_tril": scale_tril}

@@ -137,7 +137,11 @@ class VonMisesFisherHead(PosteriorHead):
                 "A von Mises-Fisher posterior needs latent_dim of at least 2, the circle; "
                 f"received latent_dim={self.latent_dim}."
             )
-        self.z_mean_head = keras.layers.Dense(self.latent_dim, dtype="float32", name="z_mean")
+        # Off zero, which has no direction: an encoder of dead ReLUs gives features of zero.
+        off_zero = keras.initializers.RandomNormal(stddev=0.1)
+        self.z_mean_head = keras.layers.Dense(
+            self.latent_dim, bias_initializer=off_zero, dtype="float32", name="z_mean"
+        )
         self.z_mean_head.build(input_shape)
         self.concentration_head = keras.layers.Dense(1, dtype="float32", name="concentration")
         self.concentration_head.build(input_shape)

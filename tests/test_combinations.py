@@ -1,0 +1,130 @@
+"""Every objective × posterior × prior × likelihood that makes sense, from the registries.
+
+A part that joins its folder's `NAMES` is tested here without a new line. The
+torch backend, which compiles nothing, trains all combinations; the others train a
+selection in which each two parts meet, and each part is compiled.
+"""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from helpers import to_numpy
+
+import keras_vae as kv
+
+TORCH = keras.backend.backend() == "torch"
+LATENT_DIM = 2
+# One-hot pairs, rarely the second: in the support of every likelihood, with much to learn.
+X = np.eye(2, dtype="float32")[(np.random.default_rng(0).random((256, 3)) < 0.1).astype(int)]
+# Gentle weights, so that a few steps show a decrease.
+OPTIONS = {
+    "capacity": {"capacity": 1.0, "gamma": 1.0},
+    "factor_vae": {"gamma": 0.5, "network": None},
+    "info_vae": {"strength": 2.0},
+    "wae": {"strength": 2.0},
+    "vamp": {"n_components": 4},
+    "real_nvp": {"n_layers": 2, "units": (8,)},
+    "gaussian_mixture": {"n_components": 3},
+    "inverse_autoregressive_flow": {"units": (8,)},
+}
+
+
+def make(names, registry):
+    return registry[names](**OPTIONS.get(names, {}))
+
+
+def makes_sense(objective, posterior, prior) -> bool:
+    """The rules, in terms of what the parts say of themselves."""
+    distribution = kv.posteriors.NAMES[posterior].distribution
+    support = make(prior, kv.priors.NAMES).support
+    if support not in (None, distribution.support):
+        return False  # the KL is infinite
+    if prior == "vamp" and not distribution.knows_any_z:
+        return False
+    if objective == "beta_tc_vae":
+        return hasattr(distribution, "marginal_log_prob")
+    if objective == "dip_vae":
+        return hasattr(distribution, "covariance")
+    return not (objective == "factor_vae" and distribution.support == "sphere")
+
+
+TRIPLES = list(itertools.product(kv.objectives.NAMES, kv.posteriors.NAMES, kv.priors.NAMES))
+SENSIBLE = [triple for triple in TRIPLES if makes_sense(*triple)]
+COMBINATIONS = [(*t, likelihood) for t in SENSIBLE for likelihood in kv.likelihoods.NAMES]
+
+
+def cover(size: int) -> list[tuple]:
+    """Chooses combinations until each `size` parts that can meet have met."""
+
+    def groups(combination):
+        return set(itertools.combinations(enumerate(combination), size))
+
+    missing = set().union(*map(groups, COMBINATIONS))
+    chosen = []
+    while missing:
+        best = max(COMBINATIONS, key=lambda c: len(groups(c) & missing))
+        chosen.append(best)
+        missing -= groups(best)
+    return chosen
+
+
+def make_vae(objective, posterior, prior, likelihood="bernoulli", **compile_kwargs):
+    likelihood = make(likelihood, kv.likelihoods.NAMES)
+    encoder = kv.VariationalEncoder(
+        LATENT_DIM, kv.networks.DenseEncoder((4,)), make(posterior, kv.posteriors.NAMES)
+    )
+    decoder = kv.networks.DenseDecoder((3, 2 * likelihood.params_per_feature), (4,))
+    vae = kv.VAE(
+        encoder,
+        decoder,
+        likelihood,
+        make(prior, kv.priors.NAMES),
+        objective=make(objective, kv.objectives.NAMES),
+    )
+    vae.compile(keras.optimizers.Adam(1e-2), **compile_kwargs)
+    return vae
+
+
+@pytest.mark.parametrize("triple", TRIPLES, ids="-".join)
+def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(triple):
+    if triple in SENSIBLE:
+        make_vae(*triple)
+        return
+    reason = r"so that the KL is infinite|which a \w+ does not|a flow posterior does not|the sphere"
+    with pytest.raises(ValueError, match=reason):
+        make_vae(*triple)
+
+
+def check(combination, tmp_path, **compile_kwargs):
+    """Trains, saves, loads and compares."""
+    vae = make_vae(*combination, **compile_kwargs)
+    losses = vae.fit(X, batch_size=256, epochs=8, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-3:]) < np.mean(losses[:2]), losses
+    vae.save(tmp_path / "vae.keras")
+    copy = keras.saving.load_model(tmp_path / "vae.keras")
+    np.testing.assert_allclose(to_numpy(copy(X)), to_numpy(vae(X)), rtol=1e-4, atol=1e-5)
+    draws = to_numpy(vae.prior.sample(3, seed=0))
+    np.testing.assert_allclose(to_numpy(copy.prior.sample(3, seed=0)), draws, rtol=1e-4, atol=1e-5)
+    assert np.isfinite(to_numpy(vae.mean_given(draws))).all()
+
+
+@pytest.mark.skipif(not TORCH, reason="the other backends meet each two parts, below")
+@pytest.mark.parametrize("triple", SENSIBLE, ids="-".join)
+def test_every_combination_trains_saves_and_loads(triple, tmp_path):
+    for likelihood in kv.likelihoods.NAMES:
+        check((*triple, likelihood), tmp_path)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="all or compiled, elsewhere")
+@pytest.mark.parametrize("combination", cover(2), ids="-".join)
+def test_each_two_parts_train_save_and_load(combination, tmp_path):
+    check(combination, tmp_path, run_eagerly=True)
+
+
+@pytest.mark.skipif(TORCH, reason="which compiles nothing")
+@pytest.mark.parametrize("combination", cover(1), ids="-".join)
+def test_each_part_is_compiled(combination, tmp_path):
+    check(combination, tmp_path)
