@@ -20,13 +20,15 @@ def weights_after(fit):
 
 
 def test_training_lowers_the_loss_and_draws_samples_like_the_data(x):
-    vae = make_vae(optimizer=keras.optimizers.Adam(3e-2))
-    history = vae.fit(x, epochs=40, batch_size=32, verbose=0).history
+    vae = make_vae()
+    history = vae.fit(x, epochs=60, batch_size=32, verbose=0).history
     assert history["loss"][-1] < 0.8 * history["loss"][0]
     prototypes = np.unique(x, axis=0, return_counts=True)
     common = prototypes[0][np.argsort(-prototypes[1])[:3]]
     error = np.abs(vae.sample(100, seed=0)[:, None] - common[None]).mean(-1).min(-1)
-    assert np.median(error) < 0.25 < np.abs(0.5 - common).mean()
+    # A collapsed model would draw the mean of the data, whatever z.
+    collapsed = np.abs(x.mean(axis=0) - common).mean(-1).min()
+    assert np.median(error) < 0.8 * collapsed
 
 
 def test_the_same_seed_repeats_a_run(x):
