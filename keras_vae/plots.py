@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from keras import ops
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +47,8 @@ def traversal(vae: "VAE", x, index: int = 0, limit: float = 2.5, columns: int = 
     informative first; a dimension of about 0 nats changes nothing.
 
     Args:
-        vae: a trained VAE of images, with a standard normal prior.
+        vae: a trained VAE of images, with a normal posterior and the standard
+            normal prior.
         x: images; those that the KL is averaged over.
         index: the image in `x` whose code is varied.
         limit: the varied dimension goes from `-limit` to `limit`, in standard
@@ -58,9 +58,7 @@ def traversal(vae: "VAE", x, index: int = 0, limit: float = 2.5, columns: int = 
     Returns:
         The figure.
     """
-    latents = vae(np.asarray(x[:512]), latent=True)
-    mean, log_var = (ops.convert_to_numpy(latents[key]) for key in ("z_mean", "z_log_var"))
-    kl = 0.5 * (np.exp(log_var) + mean**2 - 1.0 - log_var).mean(axis=0)
+    mean, kl = vae.encode(x[: index + 1]), vae.kl_per_dimension(np.asarray(x[:512]))
     order = np.argsort(-kl)
     values = np.linspace(-limit, limit, columns)
     codes = np.tile(mean[index], (len(order), columns, 1))

@@ -11,7 +11,7 @@ from keras_vae import likelihoods, measures, objectives, priors
 from keras_vae.export import export_saved_model
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
-from keras_vae.parts import check_parts, check_regularizer, connect
+from keras_vae.parts import check_parts, check_regularizer, connect, posterior_class
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.training import checks
 from keras_vae.training.backend import num_replicas, portable_config
@@ -354,6 +354,8 @@ class VAE(keras.Model):
     def interpolate(self, start, end, n_steps: int = 10, batch_size: int = 128) -> np.ndarray:
         """Decodes straight lines between codes of data, both ends included.
 
+        On the sphere, what lies below the surface is lifted to it.
+
         Returns:
             `(n, n_steps, *features)` for `start` and `end` of shape `(n, *features)`.
         """
@@ -361,6 +363,8 @@ class VAE(keras.Model):
         if z_start.shape != z_end.shape:
             raise ValueError(f"start has {len(z_start)} samples, but end has {len(z_end)}.")
         z = np.linspace(z_start, z_end, n_steps, axis=1)
+        if posterior_class(self.encoder).support == "sphere":
+            z /= np.linalg.norm(z, axis=-1, keepdims=True)
         decoded = self.decode(z.reshape(-1, self.latent_dim), batch_size)
         return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
 
