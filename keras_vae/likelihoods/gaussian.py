@@ -35,7 +35,7 @@ class Gaussian(Likelihood):
     Reference:
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, equation 12;
         Rybkin, Daniilidis & Levine, "Simple and effective VAE training with
-        calibrated decoders", 2021, equation 6, for `"optimal"`.
+        calibrated decoders", 2021, for `"optimal"`.
     """
 
     def __init__(self, sigma: float | str = 1.0, **kwargs):

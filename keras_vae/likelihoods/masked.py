@@ -27,7 +27,7 @@ class Masked(Likelihood):
 
     Reference:
         Nazábal et al., "Handling incomplete heterogeneous data using VAEs"
-        (HI-VAE), 2020, equations 4 and 5; Mattei & Frellsen, "MIWAE: deep
+        (HI-VAE), 2020; Mattei & Frellsen, "MIWAE: deep
         generative modelling and imputation of incomplete data sets", 2019.
 
     Example:

@@ -25,7 +25,7 @@ class CIWAE(IWAE):
 
     Reference:
         Rainforth et al., "Tighter variational bounds are not necessarily
-        better", 2018, section 4.
+        better", 2018, the section on new estimators.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class MIWAE(IWAE):
 
     Reference:
         Rainforth et al., "Tighter variational bounds are not necessarily
-        better", 2018, section 4.
+        better", 2018, the section on new estimators.
     """
 
     def __init__(self, n_groups: int = 4, n_samples: int = 5, gradient: str = "reparameterized"):
@@ -102,7 +102,7 @@ class PIWAE(MIWAE):
 
     Reference:
         Rainforth et al., "Tighter variational bounds are not necessarily
-        better", 2018, section 4.
+        better", 2018, the section on new estimators.
     """
 
     same_weights = False
