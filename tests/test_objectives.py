@@ -414,6 +414,17 @@ def test_auxiliary_networks_are_trained_saved_and_loaded(x, tmp_path):
             np.testing.assert_allclose(histories[1][name], values, rtol=1e-4)
 
 
+@pytest.mark.parametrize("objective", ["factor_vae", "info_max_vae"])
+def test_auxiliary_networks_take_mixed_precision(x, objective):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        vae = make_vae(objective=objective)
+        losses = vae.fit(x, epochs=2, verbose=0).history["loss"]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(losses).all()
+
+
 # Weights and schedules
 
 

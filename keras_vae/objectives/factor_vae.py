@@ -62,9 +62,9 @@ class FactorVAE(Objective):
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
         z = forward.z[0] if len(forward.z.shape) == 3 else forward.z
-        total_correlation = self._frozen(z)[:, 0]
-        logit = self.network(ops.stop_gradient(z))[:, 0]
-        logit_apart = self.network(ops.stop_gradient(_permute_dimensions(z)))[:, 0]
+        total_correlation = _logit(self._frozen(z))
+        logit = _logit(self.network(ops.stop_gradient(z)))
+        logit_apart = _logit(self.network(ops.stop_gradient(_permute_dimensions(z))))
         discriminator_loss = 0.5 * (ops.softplus(-logit) + ops.softplus(logit_apart))
         step = forward.step
         loss = terms["reconstruction_loss"] + self.at("beta", step) * terms["kl_loss"]
@@ -83,6 +83,11 @@ class FactorVAE(Objective):
         trainable = [ops.stop_gradient(v.value) for v in network.trainable_variables]
         others = [v.value for v in network.non_trainable_variables]
         return network.stateless_call(trainable, others, z)[0]
+
+
+def _logit(output):
+    # float32 whatever the dtype policy of the network.
+    return ops.cast(output[:, 0], "float32")
 
 
 def _permute_dimensions(z):

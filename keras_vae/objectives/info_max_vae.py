@@ -56,9 +56,9 @@ class InfoMaxVAE(Objective):
         x, z = ops.cast(forward.x, "float32"), forward.z
         x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
         z = z[0] if len(z.shape) == 3 else z
-        joint = self.network(ops.concatenate([x, z], axis=-1))[:, 0]
+        joint = self._critic(x, z)
         # Batches are shuffled: the neighbour's code is independent of x.
-        apart = self.network(ops.concatenate([x, ops.roll(z, 1, axis=0)], axis=-1))[:, 0]
+        apart = self._critic(x, ops.roll(z, 1, axis=0))
         # Linear from exp(10) on: the exp of a critic gone astray would never come back.
         growth = ops.exp(ops.minimum(apart, 10.0)) * (1.0 + ops.relu(apart - 10.0))
         information = joint - growth / math.e
@@ -67,7 +67,11 @@ class InfoMaxVAE(Objective):
         loss = loss - self.at("alpha", step) * information
         return terms | {"loss": loss, "mutual_information": information}
 
+    def _critic(self, x, z):
+        # float32 whatever the dtype policy of the network.
+        return ops.cast(self.network(ops.concatenate([x, z], axis=-1))[:, 0], "float32")
+
 
 def dense_critic(units: int, n_layers: int) -> DenseDecoder:
     """Returns dense layers with leaky ReLUs to one number."""
-    return DenseDecoder(1, (units,) * n_layers, "leaky_relu", dtype="float32")
+    return DenseDecoder(1, (units,) * n_layers, "leaky_relu")
