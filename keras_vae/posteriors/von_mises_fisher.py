@@ -38,21 +38,22 @@ class VonMisesFisher(Posterior):
     def __init__(self, z_mean, z_concentration):
         self.z_mean = ops.convert_to_tensor(z_mean, "float32")
         self.z_concentration = ops.convert_to_tensor(z_concentration, "float32")
+        d, kappa = self.z_mean.shape[-1], self.z_concentration
+        # Of Ulrich's envelope, which is w = (1 - (1 + b)e) / (1 - (1 - b)e), e in (0, 1).
+        self._b = (d - 1.0) / (2.0 * kappa + ops.sqrt(4.0 * ops.square(kappa) + (d - 1.0) ** 2))
 
     @functools.cached_property
     def _nodes(self):
-        """1 - w at the nodes, `(batch, n)`, their log-masses, and log ∫ exp(κ(w-1))(...)."""
-        d = self.z_mean.shape[-1]
-        kappa = self.z_concentration
+        """1 - w and the mass at the nodes, `(batch, n)`, and log ∫ exp(κ(w - 1))(...) dw."""
+        d, kappa = self.z_mean.shape[-1], self.z_concentration
         theta = (np.arange(N_NODES) + 0.5) * (math.pi / N_NODES)
         e = ops.array(0.5 - 0.5 * np.cos(theta), "float32")  # in (0, 1)
-        b = (d - 1.0) / (2.0 * kappa + ops.sqrt(4.0 * ops.square(kappa) + (d - 1.0) ** 2))
-        log_denominator = ops.log(1.0 - (1.0 - b) * e)
-        one_minus_w = ops.exp(ops.log(2.0 * b * e) - log_denominator)
+        log_denominator = ops.log(1.0 - (1.0 - self._b) * e)
+        one_minus_w = 2.0 * self._b * e * ops.exp(-log_denominator)
         # (1 - w²)^((d-3)/2) |dw/dθ|; the sines are those of e's own density.
         log_mass = (
             -kappa * one_minus_w
-            + 0.5 * (d - 1.0) * ops.log(4.0 * b)
+            + 0.5 * (d - 1.0) * ops.log(4.0 * self._b)
             - (d - 1.0) * log_denominator
             + ops.array((d - 2.0) * np.log(np.sin(theta) / 2.0) - math.log(2.0), "float32")
             + math.log(math.pi / N_NODES)
@@ -88,17 +89,13 @@ class VonMisesFisher(Posterior):
         part = ops.clip((u - below) / ops.maximum(mass, 1e-9), 0.0, 1.0)
         theta = ops.sum(part, axis=-1, keepdims=True) * (math.pi / N_NODES)
         e = 0.5 - 0.5 * ops.cos(theta)
-        d, kappa = self.z_mean.shape[-1], self.z_concentration
-        b = (d - 1.0) / (2.0 * kappa + ops.sqrt(4.0 * ops.square(kappa) + (d - 1.0) ** 2))
-        one_minus_w = ops.clip(2.0 * b * e / (1.0 - (1.0 - b) * e), 1e-12, 2.0)
-        w = 1.0 - one_minus_w
-        tangent = _unit(z_0[..., 1:]) * ops.sqrt(
-            ops.maximum(one_minus_w * (2.0 - one_minus_w), 1e-12)
-        )
+        one_minus_w = 2.0 * self._b * e / (1.0 - (1.0 - self._b) * e)
+        one_minus_w = ops.clip(one_minus_w, 1e-12, 2.0 - 1e-6)
+        tangent = _unit(z_0[..., 1:]) * ops.sqrt(one_minus_w * (2.0 - one_minus_w))
         # A reflection that takes the first axis to μ.
-        first_axis = ops.eye(d)[0]
+        first_axis = ops.eye(self.z_mean.shape[-1])[0]
         normal = _unit(self.z_mean - first_axis)
-        at_first_axis = ops.concatenate([w, tangent], axis=-1)
+        at_first_axis = ops.concatenate([1.0 - one_minus_w, tangent], axis=-1)
         along = ops.sum(at_first_axis * normal, axis=-1, keepdims=True)
         z = at_first_axis - 2.0 * along * normal
         return z, -self.z_concentration[:, 0] * one_minus_w[..., 0] - self._log_normalizer()
@@ -107,9 +104,8 @@ class VonMisesFisher(Posterior):
         """Returns KL(q(z|x) ‖ p(z)) in closed form for the uniform prior, else `None`."""
         if not isinstance(prior, UniformOnSphere):
             return None
-        kappa = self.z_concentration[:, 0]
-        entropy = self._log_normalizer() - kappa * (self.mean_length() - 1.0)
-        return log_area(self.z_mean.shape[-1]) - entropy
+        energy = self.z_concentration[:, 0] * (1.0 - self.mean_length())
+        return log_area(self.z_mean.shape[-1]) - self._log_normalizer() - energy
 
     def stop_gradient(self):
         return VonMisesFisher(
