@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from helpers import N_FEATURES, make_vae, to_numpy
+from helpers import N_FEATURES, gradient, make_vae, to_numpy
 from keras import ops
 from keras.optimizers import schedules
 from scipy import special
@@ -63,6 +63,27 @@ def test_every_objective_reports_its_terms_by_name():
         assert set(found) == names, name
         assert all(np.isfinite(value).all() for value in found.values()), name
         assert all(value.shape in ((), (5,)) for value in found.values()), name
+
+
+@pytest.mark.parametrize("name", sorted(kv.objectives.NAMES))
+@pytest.mark.parametrize("log_var", [-20.0, 10.0])
+def test_gradients_are_finite_for_one_sample_of_one_dimension_at_the_bounds(name, log_var):
+    objective = kv.objectives.get(name)
+    objective.build((4,), 1)
+    prior = kv.priors.StandardNormal(seed=0)
+    prior.build((None, 1))
+    n = objective.n_draws
+    epsilon = RNG.normal(size=(1, 1) if n is None else (n, 1, 1)).astype("float32")
+
+    def loss(z_mean):
+        posterior = kv.posteriors.DiagonalNormal(z_mean, ops.full((1, 1), log_var))
+        z = z_mean + np.exp(0.5 * log_var) * ops.array(epsilon)
+        f = forward(n, x=TARGET[:1], target=TARGET[:1], z=z, posterior=posterior, prior=prior)
+        f = f._replace(params=f.params[..., :1, :] + z, data_size=ops.array(10.0))
+        f = f._replace(sample_weight=ops.ones((1,)), decode=lambda codes: f.params + codes)
+        return objective(f)["loss"]
+
+    assert np.isfinite(gradient(loss, np.full((1, 1), 0.5, "float32"))).all()
 
 
 def test_free_bits():
