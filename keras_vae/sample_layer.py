@@ -39,7 +39,6 @@ class SampleLayer(SeededLayer):
     """
 
     def __init__(self, n_samples: int | None = None, seed: int | None = None, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(seed=seed, **kwargs)
         self.n_samples = _check_n_samples(n_samples)
 

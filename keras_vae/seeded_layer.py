@@ -9,7 +9,8 @@ class SeededLayer(keras.layers.Layer):
 
     It owns a `keras.random.SeedGenerator` and writes its state into weight
     files, which Keras itself does not do, so that a resumed run draws the
-    numbers that the uninterrupted run would have drawn.
+    numbers that the uninterrupted run would have drawn. It computes in float32
+    whatever the dtype policy.
 
     Args:
         seed: an integer, or `None` for a seed that
@@ -17,6 +18,7 @@ class SeededLayer(keras.layers.Layer):
     """
 
     def __init__(self, seed: int | None = None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)

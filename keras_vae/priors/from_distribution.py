@@ -47,7 +47,6 @@ class FromDistribution(SeededLayer):
         **kwargs,
     ):
         tfp.check_backend()
-        kwargs.setdefault("dtype", "float32")
         super().__init__(seed=seed, **kwargs)
         self.function = None
         if tfp.is_distribution(distribution):

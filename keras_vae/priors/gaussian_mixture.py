@@ -32,7 +32,6 @@ class GaussianMixture(SeededLayer):
     support = "real"
 
     def __init__(self, n_components: int = 10, seed: int | None = None, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(seed=seed, **kwargs)
         self.n_components = check_count("n_components", n_components)
 

@@ -41,7 +41,6 @@ class RealNVP(SeededLayer):
         seed: int | None = None,
         **kwargs,
     ):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(seed=seed, **kwargs)
         self.n_layers = check_count("n_layers", n_layers)
         self.units = check_shape("units", units)

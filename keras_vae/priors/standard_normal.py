@@ -21,10 +21,6 @@ class StandardNormal(SeededLayer):
 
     support = "real"
 
-    def __init__(self, seed: int | None = None, **kwargs):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(seed=seed, **kwargs)
-
     def build(self, input_shape):
         self.latent_dim = input_shape[-1]
 

@@ -48,7 +48,6 @@ class VampPrior(SeededLayer):
         seed: int | None = None,
         **kwargs,
     ):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(seed=seed, **kwargs)
         if pseudo_inputs is not None:
             pseudo_inputs = np.array(pseudo_inputs, "float32")
@@ -95,8 +94,8 @@ class VampPrior(SeededLayer):
         shape = (self.n_components, *self._input_features)
         self.inputs = self.add_weight(shape, start, name="pseudo_inputs")
 
-    def _components(self):
-        inputs = ops.convert_to_tensor(self.inputs)
+    def _components(self, inputs):
+        """Returns the posterior of pseudo-inputs, clipped to their range."""
         return self._posterior_of(
             bounded(inputs, *self.value_range) if self.value_range else inputs
         )
@@ -104,7 +103,7 @@ class VampPrior(SeededLayer):
     def log_prob(self, z):
         """Returns log p(z) in nats, of the shape of `z` without its last axis."""
         z = ops.expand_dims(ops.convert_to_tensor(z, "float32"), -2)
-        per_component = self._components().log_prob(z)
+        per_component = self._components(ops.convert_to_tensor(self.inputs)).log_prob(z)
         return ops.logsumexp(per_component, axis=-1) - math.log(self.n_components)
 
     def sample(self, n: int, seed: int | None = None):
@@ -112,8 +111,7 @@ class VampPrior(SeededLayer):
         seed = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
         component = keras.random.randint((n,), 0, self.n_components, seed=seed)
         inputs = ops.take(self.inputs, component, axis=0)
-        inputs = bounded(inputs, *self.value_range) if self.value_range else inputs
-        return ops.squeeze(self._posterior_of(inputs).sample(1, seed), axis=0)
+        return ops.squeeze(self._components(inputs).sample(1, seed), axis=0)
 
     def get_build_config(self):
         return None  # The VAE builds it, having connected it.
