@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_vae.shapes import matches
 from keras_vae.training import checks
-from keras_vae.training.backend import compile_inference
+from keras_vae.training.backend import COMPILES_EACH_SHAPE, compile_inference
 
 
 class CompiledInference:
@@ -21,11 +21,16 @@ class CompiledInference:
         self.model = model
         self.compiled = {}
 
+    def clear(self) -> None:
+        """Forgets what was compiled, as a model whose layers have changed must."""
+        self.compiled.clear()
+
     def __call__(self, name: str, function: Callable, x, features, batch_size: int) -> np.ndarray:
         """Applies `function` in batches.
 
         The last batch is padded to the size of the others, so that nothing is
-        compiled for it; an `x` of one batch keeps its own size.
+        compiled for it; an `x` of one batch is padded to a power of two where
+        each size is compiled.
 
         Args:
             name: what the function is called in errors.
@@ -44,14 +49,15 @@ class CompiledInference:
         self.model.check_built(name)
         x = _as_rows(name, x, features)
         compiled = self.compile(name, function)
+        if len(x) <= batch_size:
+            return compiled(checks.padded(x, _compiled_size(len(x), batch_size)))[: len(x)]
         outputs = None
         for start in range(0, len(x), batch_size):
             batch = np.asarray(x[start : start + batch_size])
-            rows = len(batch)
-            output = compiled(checks.padded(batch, batch_size if start else rows))[:rows]
+            output = compiled(checks.padded(batch, batch_size))[: len(batch)]
             if outputs is None:
                 outputs = np.empty((len(x), *output.shape[1:]), output.dtype)
-            outputs[start : start + rows] = output
+            outputs[start : start + len(batch)] = output
         return outputs
 
     def compile(self, name: str, function: Callable) -> Callable:
@@ -59,6 +65,12 @@ class CompiledInference:
         if name not in self.compiled:
             self.compiled[name] = compile_inference(function, self.model)
         return self.compiled[name]
+
+
+def _compiled_size(n, batch_size):
+    if not COMPILES_EACH_SHAPE:
+        return n
+    return min(1 << (n - 1).bit_length(), batch_size)
 
 
 def _as_rows(name, x, features):

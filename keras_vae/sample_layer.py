@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_vae.seeded_layer import SeededLayer
+from keras_vae.training.backend import normal
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -56,7 +57,7 @@ class SampleLayer(SeededLayer):
         shape = ops.shape(z_mean)
         if n_samples is not None:
             shape = (n_samples, *shape)
-        epsilon = keras.random.normal(shape, dtype=z_mean.dtype, seed=self.seed_generator)
+        epsilon = normal(shape, self.seed_generator, z_mean.dtype)
         return z_mean + ops.exp(0.5 * z_log_var) * epsilon
 
     def get_config(self):

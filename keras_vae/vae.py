@@ -13,7 +13,7 @@ from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.parts import check_parts, check_regularizer, connect, posterior_class
 from keras_vae.posteriors import DiagonalNormal, Posterior
-from keras_vae.training import checks
+from keras_vae.training import checks, compiler, device_loop
 from keras_vae.training.backend import num_replicas, portable_config
 from keras_vae.training.weighted_mean import weighted_mean
 
@@ -208,15 +208,32 @@ class VAE(keras.Model):
 
     # Training
 
-    def compile(self, optimizer="adam", loss=None, jit_compile="auto", **kwargs):
-        """As `keras.Model.compile`, without a loss: likelihood and objective give it."""
+    def compile(
+        self, optimizer="adam", loss=None, jit_compile="auto", device_loop="auto", **kwargs
+    ):
+        """As `keras.Model.compile`, without a loss: likelihood and objective give it.
+
+        Args:
+            optimizer: as for Keras.
+            loss: `None`; anything else is an error.
+            jit_compile: whether XLA compiles the steps; "auto" takes what is
+                faster, see `keras_vae.training.compiler`.
+            device_loop: whether `fit` and `evaluate` on arrays keep the data on
+                the device and make many steps per compiled call, wherever that
+                gives what Keras's own loop gives; False for the latter.
+                "auto" takes what is faster.
+            **kwargs: as for Keras.
+        """
         if loss is not None:
             raise ValueError(
                 f"A VAE computes its own loss; received loss={loss!r}. Choose it with VAE("
                 "likelihood=..., beta=...), and pass what else you want to watch as metrics=[...]."
             )
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
-        self._requested_jit_compile = jit_compile
+        self.requested_jit_compile, self.requested_device_loop = jit_compile, device_loop
+        self.uses_device_loop = compiler.uses_device_loop(self, device_loop)
+        self._device_loops = {}
+        self.compiled_inference.clear()
         if hasattr(self, "training_step"):
             # As a number: JAX would not train with two variables of one buffer.
             steps = int(self.optimizer.iterations) * self._batches_per_step()
@@ -226,7 +243,8 @@ class VAE(keras.Model):
         config = super().get_compile_config()
         if config:
             # The backend that loads the file resolves "auto" for itself.
-            config["jit_compile"] = self._requested_jit_compile
+            config["jit_compile"] = self.requested_jit_compile
+            config["device_loop"] = self.requested_device_loop
             config["optimizer"] = portable_config(config["optimizer"])
         return config
 
@@ -237,20 +255,34 @@ class VAE(keras.Model):
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
-        x, y = checks.check_data(self, "x", x, y, kwargs.get("sample_weight"))
+        x, y = self._checked(x, y, kwargs.get("sample_weight"))
         if hasattr(self, "data_size"):
             size = checks.data_size(self.objective, x, kwargs.get("validation_split", 0.0))
             self.data_size.assign(size)
         if kwargs.get("validation_data") is not None:
             data = checks.check_validation_data(self, kwargs["validation_data"])
             kwargs["validation_data"] = data
-        return super().fit(x, y, batch_size=batch_size, epochs=epochs, **kwargs)
+        return device_loop.fit(self, x, y, batch_size=batch_size, epochs=epochs, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """As `keras.Model.evaluate`; z is drawn from the posterior."""
-        if not kwargs.get("_use_cached_eval_dataset"):
-            x, y = checks.check_data(self, "x", x, y, kwargs.get("sample_weight"))
-        return super().evaluate(x, y, batch_size=batch_size, **kwargs)
+        if kwargs.get("_use_cached_eval_dataset"):
+            return super().evaluate(x, y, batch_size=batch_size, **kwargs)
+        x, y = self._checked(x, y, kwargs.get("sample_weight"))
+        return device_loop.evaluate(self, x, y, batch_size=batch_size, **kwargs)
+
+    def _checked(self, x, y, sample_weight):
+        x, y = checks.check_data(self, "x", x, y, sample_weight)
+        device_loop.build(self, (x, y, sample_weight))
+        return x, y
+
+    def device_loop(self, phase: str, batch_size: int) -> device_loop.DeviceLoop:
+        """Returns the loop of "train" or "test" steps of that size, made once per `compile`."""
+        key = (phase, batch_size)
+        if key not in self._device_loops:
+            step = self.train_step if phase == "train" else self.test_step
+            self._device_loops[key] = device_loop.DeviceLoop(self, step, batch_size)
+        return self._device_loops[key]
 
     def train_step(self, *args):
         return self._run_step(super().train_step, *args)

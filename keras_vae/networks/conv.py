@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from keras_vae.networks.stack import Stack, check_shape
+from keras_vae.networks.strided_convolution import StridedConv2D, StridedConv2DTranspose
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -36,8 +37,7 @@ class ConvEncoder(Stack):
         self.kernel_size = kernel_size
         self.activation = keras.activations.get(activation)
         convolutions = [
-            layers.Conv2D(n, kernel_size, strides=2, padding="same", activation=self.activation)
-            for n in self.filters
+            StridedConv2D(n, kernel_size, activation=self.activation) for n in self.filters
         ]
         super().__init__([*convolutions, layers.Flatten()], **kwargs)
 
@@ -111,13 +111,7 @@ class ConvDecoder(Stack):
         for i, n in enumerate((*self.filters[1:], channels)):
             last = i == len(self.filters) - 1
             stack.append(
-                layers.Conv2DTranspose(
-                    n,
-                    kernel_size,
-                    strides=2,
-                    padding="same",
-                    activation=None if last else self.activation,
-                )
+                StridedConv2DTranspose(n, kernel_size, activation=None if last else self.activation)
             )
             excess = [(0, 2 * sizes[i][axis] - sizes[i + 1][axis]) for axis in (0, 1)]
             if excess != [(0, 0), (0, 0)]:

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_vae.training.backend import normal
+
 
 class Posterior:
     """q(z|x) of a batch: a distribution, made of tensors.
@@ -48,7 +50,7 @@ class Posterior:
     def sample_and_log_prob(self, n: int, seed=None):
         """Returns `n` draws, `(n, batch, latent_dim)`, and their log q(z|x), `(n, batch)`."""
         mean, log_var = self.base()
-        epsilon = keras.random.normal((n, *ops.shape(mean)), dtype="float32", seed=seed)
+        epsilon = normal((n, *ops.shape(mean)), seed)
         return self.from_base(mean + ops.exp(0.5 * log_var) * epsilon)
 
     def sample(self, n: int, seed=None):

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_vae.arguments import check_count
 from keras_vae.seeded_layer import SeededLayer
+from keras_vae.training.backend import normal
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -57,7 +58,7 @@ class GaussianMixture(SeededLayer):
         logits = ops.expand_dims(ops.convert_to_tensor(self.logits), 0)
         component = ops.squeeze(keras.random.categorical(logits, n, seed=seed), 0)
         mean, log_var = (ops.take(w, component, axis=0) for w in (self.means, self.log_vars))
-        epsilon = keras.random.normal(ops.shape(mean), dtype="float32", seed=seed)
+        epsilon = normal(ops.shape(mean), seed)
         return mean + ops.exp(0.5 * log_var) * epsilon
 
     def get_config(self):

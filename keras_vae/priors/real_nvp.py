@@ -9,6 +9,7 @@ from keras import ops
 from keras_vae.arguments import check_count
 from keras_vae.networks.stack import Stack, check_shape
 from keras_vae.seeded_layer import SeededLayer
+from keras_vae.training.backend import normal
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -80,7 +81,7 @@ class RealNVP(SeededLayer):
     def sample(self, n: int, seed: int | None = None):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
         seed = self.seed_generator if seed is None else seed
-        z = keras.random.normal((n, self.latent_dim), dtype="float32", seed=seed)
+        z = normal((n, self.latent_dim), seed)
         for i in reversed(range(self.n_layers)):
             keep = self._keep(i)
             shift, log_scale = self._shift_and_log_scale(i, keep * z, keep)

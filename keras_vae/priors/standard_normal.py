@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_vae.seeded_layer import SeededLayer
+from keras_vae.training.backend import normal
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -31,4 +32,4 @@ class StandardNormal(SeededLayer):
     def sample(self, n: int, seed: int | None = None):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
         seed = self.seed_generator if seed is None else seed
-        return keras.random.normal((n, self.latent_dim), dtype="float32", seed=seed)
+        return normal((n, self.latent_dim), seed)

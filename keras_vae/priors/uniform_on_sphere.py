@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_vae.seeded_layer import SeededLayer
+from keras_vae.training.backend import normal
 
 
 def log_area(d: int) -> float:
@@ -41,5 +42,5 @@ class UniformOnSphere(SeededLayer):
     def sample(self, n: int, seed: int | None = None):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
         seed = self.seed_generator if seed is None else seed
-        z = keras.random.normal((n, self.latent_dim), dtype="float32", seed=seed)
+        z = normal((n, self.latent_dim), seed)
         return ops.normalize(z, axis=-1)

@@ -1,11 +1,17 @@
 """The only code that asks which backend runs."""
 
-from collections.abc import Callable
+import importlib
+import math
+import os
+from collections.abc import Callable, Iterator
 
 import keras
+import numpy as np
 from keras import ops
 
 BACKEND = keras.backend.backend()
+# Elsewhere a compiled function takes a batch of any size.
+COMPILES_EACH_SHAPE = BACKEND == "jax"
 
 
 def num_replicas() -> int:
@@ -55,16 +61,17 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
     if BACKEND == "jax":
         import jax
 
+        variables = model.variables
+
         @jax.jit
         def stateless(values, *xs):
-            with keras.StatelessScope(
-                state_mapping=list(zip(model.variables, values, strict=True))
-            ):
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
                 return function(*xs)
 
         def with_current_weights(*xs):
             model.jax_state_sync()
-            return ops.convert_to_numpy(stateless([v.value for v in model.variables], *xs))
+            # Not `value`, which takes as long as a small model for one sample.
+            return np.array(stateless([v._value for v in variables], *xs))
 
         return with_current_weights
 
@@ -75,3 +82,91 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
             return ops.convert_to_numpy(function(*(ops.convert_to_tensor(x) for x in xs)))
 
     return without_gradient
+
+
+def is_cpu() -> bool:
+    """Returns whether the default device is a CPU."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.list_logical_devices("GPU")
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def normal(shape, seed, dtype: str = "float32"):
+    """Draws standard normal noise; arguments as for `keras.random.normal`."""
+    if BACKEND != "tensorflow" or not isinstance(seed, keras.random.SeedGenerator):
+        return keras.random.normal(shape, dtype=dtype, seed=seed)
+    import tensorflow as tf
+
+    # tf.random.stateless_normal gives other numbers under XLA, and takes 3 times as long.
+    seed = tf.cast(tf.math.floormod(seed.next(), tf.int32.max - 1), tf.int32)
+    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg="philox")
+    # 23 of the bits, as more would round to 1, where the inverse is infinite.
+    uniform = (tf.cast(tf.bitwise.right_shift(bits, 9), tf.float32) + 0.5) * 2.0**-22
+    return tf.cast(math.sqrt(2.0) * tf.math.erfinv(uniform), dtype)
+
+
+def is_distributed() -> bool:
+    """Returns whether several devices share the work."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.distribute.has_strategy()
+    return BACKEND == "jax" and keras.distribution.distribution() is not None
+
+
+def free_memory() -> int:
+    """Returns the bytes that data may take on the device, 2 GiB where nobody knows."""
+    unknown = 2 * 2**30
+    if is_cpu():
+        try:
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+        except (ValueError, AttributeError, OSError):
+            return unknown
+    if BACKEND == "jax":
+        import jax
+
+        stats = jax.local_devices()[0].memory_stats()
+        return stats["bytes_limit"] - stats["bytes_in_use"] if stats else unknown
+    return unknown
+
+
+def to_device(arrays: tuple) -> tuple:
+    """Puts arrays on the device, floats as `keras.config.floatx()`; an array twice is put once."""
+    put = {}
+    for array in arrays:
+        if array is not None and id(array) not in put:
+            put[id(array)] = _loop_module().to_device(_as_floatx(array))
+    return tuple(None if array is None else put[id(array)] for array in arrays)
+
+
+def _as_floatx(array):
+    array = array if isinstance(array, np.ndarray) else ops.convert_to_numpy(array)
+    is_other_float = array.dtype.kind == "f" and array.dtype != keras.config.floatx()
+    return array.astype(keras.config.floatx()) if is_other_float else array
+
+
+def compiled_loop(model: keras.Model, step: Callable, batch_size: int):
+    """Returns the backend's loop of steps, see `jax_loop` and `tensorflow_loop`."""
+    return _loop_module().compiled_loop(model, step, batch_size)
+
+
+def draw_order(n: int) -> Iterator[np.ndarray]:
+    """Yields for each epoch the order of `n` rows that Keras would draw."""
+    return _loop_module().draw_order(n)
+
+
+def call_numbers(n: int):
+    """Returns the numbers 0 to n - 1 as data for Keras, one a batch."""
+    return _loop_module().call_numbers(n)
+
+
+def _loop_module():
+    return importlib.import_module(f"keras_vae.training.{BACKEND}_loop")

@@ -1,0 +1,52 @@
+"""How a VAE is compiled: what "auto" chooses, each choice with the measurement behind it.
+
+The ratios are of images per second on two CPU cores, see docs/performance.md;
+`compile(jit_compile=..., device_loop=...)` overrides them.
+"""
+
+import keras
+
+from keras_vae.training.backend import BACKEND, is_cpu
+
+_CONVOLUTIONS = tuple(
+    getattr(keras.layers, kind + dimensions)
+    for kind in ("Conv", "SeparableConv", "DepthwiseConv")
+    for dimensions in ("1D", "2D", "3D", "1DTranspose", "2DTranspose", "3DTranspose")
+    if hasattr(keras.layers, kind + dimensions)
+)
+
+
+def uses_device_loop(vae: keras.Model, requested: bool | str = "auto") -> bool:
+    """Returns whether `fit` on arrays makes many steps in one compiled call."""
+    if BACKEND == "torch" or requested is False:
+        return False  # torch runs operation by operation: there is no loop to compile
+    if requested == "auto" and BACKEND == "jax" and is_cpu():
+        # A convolution of XLA takes 8 times as long inside a loop as outside of it.
+        return all(hasattr(x, "convolves_by_matrices") for x in _convolutions(vae))
+    return True
+
+
+def loops_by_xla(vae: keras.Model) -> bool:
+    """Returns whether XLA compiles the device loop on TensorFlow."""
+    if vae.requested_jit_compile != "auto" or not is_cpu():
+        return vae.jit_compile
+    # On a CPU dense networks gain 1.8 with XLA, where Keras goes without; convolutions lose
+    # half, as XLA's are slower than oneDNN's.
+    return not _convolutions(vae) and all(x.supports_jit for x in vae._flatten_layers())
+
+
+def updates_by_xla(vae: keras.Model) -> bool:
+    """Returns whether XLA compiles the optimizer's update alone, where it does not the loop."""
+    # Keras's Adam passes 12 times over the weights; compiled it passes once.
+    is_of_keras = type(vae.optimizer).__module__.startswith("keras.")
+    return vae.requested_jit_compile == "auto" and is_cpu() and is_of_keras
+
+
+def convolves_by_matrices() -> bool:
+    """Returns whether strided convolutions are computed as products of matrices."""
+    # XLA's transposed convolutions on a CPU take 7 to 20 times as long.
+    return BACKEND == "jax" and is_cpu()
+
+
+def _convolutions(vae):
+    return [layer for layer in vae._flatten_layers() if isinstance(layer, _CONVOLUTIONS)]

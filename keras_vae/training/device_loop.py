@@ -1,0 +1,241 @@
+"""DeviceLoop: `fit` and `evaluate` on arrays, many steps per compiled call.
+
+Keras runs its own epochs, callbacks and validation, but over the numbers of the
+calls in place of batches; what it takes for the function of one step makes the
+steps of that call, on rows of the data, which lies on the device. The rows come in
+the order that Keras would draw, so that the logs and all else are those of its loop.
+"""
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+
+from keras_vae.training import backend
+from keras_vae.training.checks import is_array
+
+_ENDS = ("begin", "end")
+# A call makes a tenth of an epoch, so that the progress bar moves, within these bounds.
+_CALLS_PER_EPOCH, _MIN_STEPS, _MAX_STEPS = 10, 50, 200
+
+
+class DeviceLoop:
+    """Stands in for the function with which Keras makes one step.
+
+    Args:
+        vae: the compiled VAE.
+        step: its `train_step` or `test_step`.
+        batch_size: rows of a step.
+    """
+
+    def __init__(self, vae: keras.Model, step: Callable, batch_size: int):
+        self.batch_size = batch_size
+        self.many, self.one = backend.compiled_loop(vae, step, batch_size)
+        self.unload()
+
+    def load(self, data: tuple, n_rows: int, orders: Iterator) -> None:
+        """Takes the data, on the device, and for each epoch the order of its `n_rows` rows."""
+        self.data, self.orders = data, orders
+        self.n_steps = math.ceil(n_rows / self.batch_size)
+        steps = self.n_steps // _CALLS_PER_EPOCH
+        self.steps_per_call = max(_MIN_STEPS, min(steps, _MAX_STEPS))
+        self.n_calls = math.ceil(self.n_steps / self.steps_per_call)
+
+    def unload(self) -> None:
+        """Lets go of the data."""
+        self.data = self.orders = self.order = None
+
+    def __call__(self, *args):
+        """Takes JAX's state, if any, and an iterator of call numbers; returns what a step does."""
+        *state, iterator = args
+        (number,) = keras.tree.flatten(next(iterator))
+        number = int(np.squeeze(number))
+        if number == 0:
+            self.order = np.asarray(next(self.orders), "int32")
+        size = self.steps_per_call * self.batch_size
+        rows = self.order[number * size : (number + 1) * size]
+        n_steps, n_rest = divmod(len(rows), self.batch_size)
+        if n_steps:
+            # Of one length, so that nothing is compiled anew.
+            result = self.many(*state, self.data, np.resize(rows, size), np.int32(n_steps))
+            state = [result[1]] if state else []
+        if n_rest:
+            result = self.one(*state, self.data, rows[-n_rest:])
+        return result
+
+
+class StepCallbacks(keras.callbacks.CallbackList):
+    """The callbacks of a run, told the numbers of steps, not of calls.
+
+    Args:
+        callbacks: the user's callbacks.
+        steps_per_call: steps between two calls of the callbacks' batch methods.
+        **kwargs: as for `keras.callbacks.CallbackList`.
+    """
+
+    def __init__(self, callbacks, steps_per_call: int, **kwargs):
+        self.steps_per_call = steps_per_call
+        super().__init__(callbacks, **kwargs)
+
+    def _last_step(self, call):
+        return min((call + 1) * self.steps_per_call, self.params["steps"]) - 1
+
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch * self.steps_per_call, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(self._last_step(batch), logs)
+
+    def on_test_batch_end(self, batch, logs=None):
+        super().on_test_batch_end(self._last_step(batch), logs)
+
+
+def build(vae, arrays: tuple) -> None:
+    """Makes what Keras makes of the first batch, which the loop shows it as row numbers."""
+    if all(map(_in_memory, (a for a in arrays if a is not None))) and not backend.is_distributed():
+        vae._symbolic_build(data_batch=tuple(a if a is None else a[:1] for a in arrays))
+
+
+def applies(vae, arrays: tuple, callbacks=None, **options) -> bool:
+    """Returns whether the loop does all that Keras's own loop would do.
+
+    Args:
+        vae: the compiled VAE.
+        arrays: x, y and the sample weights, `None` where there are none.
+        callbacks: those of the user.
+        **options: the other arguments of `fit` or `evaluate`.
+    """
+    as_keras = ("class_weight", "steps_per_epoch", "validation_steps", "steps")
+    arrays = [array for array in arrays if array is not None]
+    return (
+        vae.uses_device_loop
+        and not vae.run_eagerly
+        and vae.steps_per_execution == 1
+        and all(map(_in_memory, arrays))
+        and all(options.get(name) is None for name in as_keras)
+        and options.get("shuffle", True) in (True, False)
+        and not backend.is_distributed()
+        and not needs_each_batch(callbacks)
+        # Keras would build the others from row numbers.
+        and all(layer.built for layer in vae._flatten_layers())
+        and sum(array.nbytes for array in arrays) <= backend.free_memory() / 2
+    )
+
+
+def _in_memory(data):
+    # A memory map may be larger than the memory.
+    return is_array(data) and not isinstance(data, np.memmap)
+
+
+def needs_each_batch(callbacks) -> bool:
+    """Returns whether a callback does something before or after each batch."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return True
+    return any(_needs_each_batch(c) for c in keras.tree.flatten(callbacks or []))
+
+
+def _needs_each_batch(callback):
+    # Keras's own act on batches only where they are told to.
+    if isinstance(callback, keras.callbacks.TensorBoard):
+        return (
+            callback.update_freq != "epoch"
+            or callback.write_steps_per_second
+            or callback._should_trace
+        )
+    if isinstance(callback, (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore)):
+        return callback.save_freq != "epoch"
+    if isinstance(callback, keras.callbacks.ProgbarLogger):
+        return False
+    names = [f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in _ENDS]
+    return any(
+        getattr(getattr(callback, name), "__func__", None)
+        is not getattr(keras.callbacks.Callback, name)
+        for name in names
+    )
+
+
+def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
+    """Runs `keras.Model.fit`, over device loops where `applies`."""
+    arrays = (x, y, sample_weight)
+    if not applies(vae, arrays, **options):
+        return keras.Model.fit(vae, x, y, batch_size, sample_weight=sample_weight, **options)
+    batch_size = batch_size or 32
+    test_batch_size = options.pop("validation_batch_size", None) or batch_size
+    validation_split = options.pop("validation_split", 0.0)
+    validation_data = options.pop("validation_data", None)
+    data, n = backend.to_device(arrays), len(x)
+    loops = {"train": vae.device_loop("train", batch_size)}
+    if validation_data is not None and _in_memory(validation_data[0]):
+        loops["test"] = vae.device_loop("test", test_batch_size)
+        _load_in_order(loops["test"], backend.to_device(validation_data), len(validation_data[0]))
+    elif validation_data is None and validation_split:
+        n = math.floor(len(x) * (1.0 - validation_split))
+        loops["test"] = vae.device_loop("test", test_batch_size)
+        _load_in_order(loops["test"], data, len(x), start=n)
+    if "test" in loops:
+        validation_data, test_batch_size = (backend.call_numbers(loops["test"].n_calls),), 1
+
+    if options.pop("shuffle", True):
+        loops["train"].load(data, n, backend.draw_order(n))
+    else:
+        _load_in_order(loops["train"], data, n)
+    options["callbacks"] = _callbacks(vae, loops["train"], options, options.get("epochs", 1), True)
+    with _in_place_of_steps(vae, loops):
+        return keras.Model.fit(
+            vae,
+            backend.call_numbers(loops["train"].n_calls),
+            batch_size=1,
+            shuffle=False,
+            validation_data=validation_data,
+            validation_batch_size=test_batch_size,
+            **options,
+        )
+
+
+def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
+    """Runs `keras.Model.evaluate`, over a device loop where `applies`."""
+    arrays = (x, y, sample_weight)
+    if not applies(vae, arrays, **options):
+        return keras.Model.evaluate(vae, x, y, batch_size, sample_weight=sample_weight, **options)
+    loop = vae.device_loop("test", batch_size or 32)
+    _load_in_order(loop, backend.to_device(arrays), len(x))
+    options["callbacks"] = _callbacks(vae, loop, options)
+    with _in_place_of_steps(vae, {"test": loop}):
+        return keras.Model.evaluate(
+            vae, backend.call_numbers(loop.n_calls), batch_size=1, **options
+        )
+
+
+def _load_in_order(loop, data, stop, start=0):
+    loop.load(data, stop - start, itertools.repeat(np.arange(start, stop)))
+
+
+def _callbacks(vae, loop, options, epochs=1, add_history=False):
+    verbose = options.get("verbose", "auto")
+    return StepCallbacks(
+        options.get("callbacks"),
+        loop.steps_per_call,
+        add_history=add_history,
+        add_progbar=verbose != 0,
+        verbose=verbose,
+        epochs=epochs,
+        steps=loop.n_steps,
+        model=vae,
+    )
+
+
+@contextlib.contextmanager
+def _in_place_of_steps(vae, loops):
+    """Hands the loops to Keras, which makes a function of its own only where there is none."""
+    own = vae.train_function, vae.test_function
+    vae.train_function = loops.get("train", own[0])
+    vae.test_function = loops.get("test", own[1])
+    try:
+        yield
+    finally:
+        vae.train_function, vae.test_function = own
+        for loop in loops.values():
+            loop.unload()

@@ -1,0 +1,147 @@
+"""The device loop: the same run as Keras's own loop, and where it is not used."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import make_vae
+
+import keras_vae as kv
+
+BACKEND = keras.backend.backend()
+needs_loop = pytest.mark.skipif(BACKEND == "torch", reason="torch has no compiled loop")
+
+
+def run(on, x, calls=None, compile_kwargs=None, fit_kwargs=None, **parts):
+    """Returns the history and the weights of a run with the device loop or without."""
+    keras.utils.set_random_seed(5)
+    vae = make_vae(compile_kwargs={"device_loop": on, **(compile_kwargs or {})}, **parts)
+    fit_kwargs = {"epochs": 3, "batch_size": 32, "verbose": 0, **(fit_kwargs or {})}
+    if calls is not None:
+        fit_kwargs["callbacks"] = [calls(vae)] if callable(calls) else calls
+    history = vae.fit(x, **fit_kwargs)
+    return vae, history
+
+
+def assert_same_runs(x, rtol=1e-5, **kwargs):
+    with_loop, history = run(True, x, **kwargs)
+    assert with_loop._device_loops, "The loop was not used."
+    without, expected = run(False, x, **kwargs)
+    assert not without._device_loops
+    assert history.history.keys() == expected.history.keys()
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(history.history[name], values, rtol=rtol, err_msg=name)
+    for weight, other in zip(with_loop.weights, without.weights, strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-3, atol=1e-5, err_msg=weight.path)
+    assert history.params == expected.params
+
+
+@pytest.fixture
+def weights(x):
+    return np.random.default_rng(0).random(len(x)).astype("float32")
+
+
+@needs_loop
+@pytest.mark.parametrize(
+    "fit_kwargs",
+    [
+        {},
+        {"batch_size": 100},  # the last batch is smaller
+        {"batch_size": 1000},  # one batch, smaller than its size
+        {"shuffle": False, "batch_size": None},
+        {"validation_split": 0.3},
+        {"validation_split": 0.3, "validation_batch_size": 50, "validation_freq": 2},
+        {"epochs": 4, "initial_epoch": 2},
+    ],
+    ids=str,
+)
+def test_the_loop_gives_the_run_of_keras(x, fit_kwargs):
+    assert_same_runs(x, fit_kwargs=fit_kwargs)
+
+
+@needs_loop
+def test_targets_weights_and_validation_data(x, weights):
+    noisy = np.clip(x + 0.1, 0.0, 1.0).astype("float64")
+    kwargs = {"y": x, "sample_weight": weights}
+    assert_same_runs(noisy, fit_kwargs={**kwargs, "validation_data": (noisy[:70], x[:70])})
+    weighted = {"validation_data": (x[:50], x[:50], weights[:50]), "sample_weight": weights}
+    assert_same_runs(x, fit_kwargs=weighted)
+    assert_same_runs((x * 255).astype("uint8") // 255, fit_kwargs={"validation_data": x[:40]})
+
+
+@needs_loop
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.Adam(
+            keras.optimizers.schedules.ExponentialDecay(1e-2, 5, 0.5), clipnorm=1.0
+        ),
+        lambda: keras.optimizers.AdamW(1e-2, gradient_accumulation_steps=2),
+        lambda: keras.optimizers.SGD(1e-2, momentum=0.9, use_ema=True),
+    ],
+    ids=["schedule", "accumulation", "average"],
+)
+def test_optimizers(x, optimizer):
+    keras.utils.set_random_seed(5)
+    runs = []
+    for on in (True, False):
+        runs.append(run(on, x, optimizer=optimizer())[1].history)
+    for name in runs[0]:
+        np.testing.assert_allclose(runs[0][name], runs[1][name], rtol=1e-5)
+
+
+@needs_loop
+def test_metrics_schedules_and_objectives_with_state(x):
+    beta = kv.schedules.Cyclical(10, high=4.0)
+    assert_same_runs(x, beta=beta, compile_kwargs={"metrics": ["mse"]})
+    assert_same_runs(x, objective="factor_vae", likelihood=kv.likelihoods.Gaussian("learned"))
+    assert_same_runs(x, objective="beta_tc_vae", prior=kv.priors.GaussianMixture(3))
+
+
+@needs_loop
+def test_mixed_precision(x):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        assert_same_runs(x, rtol=2e-3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@needs_loop
+def test_evaluate_is_that_of_keras(x, weights):
+    logs = []
+    for on in (True, False):
+        keras.utils.set_random_seed(5)
+        vae = make_vae(compile_kwargs={"device_loop": on})
+        kwargs = {"batch_size": 60, "return_dict": True, "verbose": 0}
+        logs.append([vae.evaluate(x, **kwargs), vae.evaluate(x, sample_weight=weights, **kwargs)])
+        assert bool(vae._device_loops) is on
+    for mine, expected in zip(*logs, strict=True):
+        assert mine.keys() == expected.keys()
+        np.testing.assert_allclose(list(mine.values()), list(expected.values()), rtol=1e-5)
+
+
+@needs_loop
+def test_epoch_callbacks_act_as_in_keras(x, tmp_path):
+    stopped = [
+        run(on, x, calls=[keras.callbacks.EarlyStopping("loss", min_delta=1e6)],
+            fit_kwargs={"epochs": 9})[1].epoch for on in (True, False)
+    ]  # fmt: skip
+    assert stopped[0] == stopped[1] == [0, 1]
+
+    rates = []
+    lower = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    save = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
+    read = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(float(vae_of(lower).optimizer.learning_rate))
+    )
+    vae, _ = run(True, x, calls=[lower, log, save, read])
+    assert vae._device_loops
+    np.testing.assert_allclose(rates, [5e-3, 2.5e-3, 1.25e-3])
+    assert (tmp_path / "log.csv").read_text().count("\n") == 4
+    saved = keras.saving.load_model(tmp_path / "3.keras")
+    np.testing.assert_allclose(saved.encode(x[:5]), vae.encode(x[:5]), rtol=1e-5)
+
+
+def vae_of(callback):
+    return callback.model
