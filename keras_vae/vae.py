@@ -13,8 +13,7 @@ from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.parts import check_parts, check_regularizer, connect, posterior_class
 from keras_vae.posteriors import DiagonalNormal, Posterior
-from keras_vae.training import checks, compiler, device_loop
-from keras_vae.training.backend import num_replicas, portable_config
+from keras_vae.training import backend, checks, compiler, device_loop
 from keras_vae.training.weighted_mean import weighted_mean
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
@@ -232,7 +231,7 @@ class VAE(keras.Model):
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
         self.requested_jit_compile, self.requested_device_loop = jit_compile, device_loop
         self.uses_device_loop = compiler.uses_device_loop(self, device_loop)
-        self._device_loops = {}
+        self.compiled_loops, self.spare_memory = {}, []
         self.compiled_inference.clear()
         if hasattr(self, "training_step"):
             # As a number: JAX would not train with two variables of one buffer.
@@ -245,7 +244,7 @@ class VAE(keras.Model):
             # The backend that loads the file resolves "auto" for itself.
             config["jit_compile"] = self.requested_jit_compile
             config["device_loop"] = self.requested_device_loop
-            config["optimizer"] = portable_config(config["optimizer"])
+            config["optimizer"] = backend.portable_config(config["optimizer"])
         return config
 
     def compile_from_config(self, config):
@@ -276,13 +275,13 @@ class VAE(keras.Model):
         device_loop.build(self, (x, y, sample_weight))
         return x, y
 
-    def device_loop(self, phase: str, batch_size: int) -> device_loop.DeviceLoop:
+    def compiled_loop(self, phase: str, batch_size: int) -> tuple[Callable, Callable]:
         """Returns the loop of "train" or "test" steps of that size, made once per `compile`."""
         key = (phase, batch_size)
-        if key not in self._device_loops:
+        if key not in self.compiled_loops:
             step = self.train_step if phase == "train" else self.test_step
-            self._device_loops[key] = device_loop.DeviceLoop(self, step, batch_size)
-        return self._device_loops[key]
+            self.compiled_loops[key] = backend.compiled_loop(self, step, batch_size)
+        return self.compiled_loops[key]
 
     def train_step(self, *args):
         return self._run_step(super().train_step, *args)
@@ -334,7 +333,7 @@ class VAE(keras.Model):
         )
         for tracker in trackers:
             tracker.update_state(means[tracker.name], sample_weight=total_weight)
-        return loss / num_replicas()
+        return loss / backend.num_replicas()
 
     def _advance_step(self, training):
         """Returns the number of optimizer steps so far, before counting this one."""

@@ -12,26 +12,30 @@ needs_loop = pytest.mark.skipif(BACKEND == "torch", reason="torch has no compile
 
 
 def run(on, x, calls=None, compile_kwargs=None, fit_kwargs=None, **parts):
-    """Returns the history and the weights of a run with the device loop or without."""
+    """Returns the model and the history of a run with the device loop or without."""
     keras.utils.set_random_seed(5)
+    parts = {name: part() if callable(part) else part for name, part in parts.items()}
     vae = make_vae(compile_kwargs={"device_loop": on, **(compile_kwargs or {})}, **parts)
     fit_kwargs = {"epochs": 3, "batch_size": 32, "verbose": 0, **(fit_kwargs or {})}
-    if calls is not None:
-        fit_kwargs["callbacks"] = [calls(vae)] if callable(calls) else calls
-    history = vae.fit(x, **fit_kwargs)
+    history = vae.fit(x, callbacks=calls, **fit_kwargs)
     return vae, history
 
 
-def assert_same_runs(x, rtol=1e-5, **kwargs):
+# XLA, which compiles the loop on TensorFlow but not Keras's steps, rounds otherwise.
+SAME_COMPILER = {"jit_compile": BACKEND == "jax"}
+
+
+def assert_same_runs(x, rtol=1e-5, compile_kwargs=SAME_COMPILER, **kwargs):
+    kwargs["compile_kwargs"] = compile_kwargs
     with_loop, history = run(True, x, **kwargs)
-    assert with_loop._device_loops, "The loop was not used."
+    assert with_loop.compiled_loops, "The loop was not used."
     without, expected = run(False, x, **kwargs)
-    assert not without._device_loops
+    assert not without.compiled_loops
     assert history.history.keys() == expected.history.keys()
     for name, values in expected.history.items():
         np.testing.assert_allclose(history.history[name], values, rtol=rtol, err_msg=name)
     for weight, other in zip(with_loop.weights, without.weights, strict=True):
-        np.testing.assert_allclose(weight, other, rtol=1e-3, atol=1e-5, err_msg=weight.path)
+        np.testing.assert_allclose(weight, other, rtol=100 * rtol, atol=1e-4, err_msg=weight.path)
     assert history.params == expected.params
 
 
@@ -59,6 +63,11 @@ def test_the_loop_gives_the_run_of_keras(x, fit_kwargs):
 
 
 @needs_loop
+def test_the_default_compiler_gives_the_run_of_keras(x):
+    assert_same_runs(x, rtol=5e-4, compile_kwargs={}, fit_kwargs={"validation_split": 0.2})
+
+
+@needs_loop
 def test_targets_weights_and_validation_data(x, weights):
     noisy = np.clip(x + 0.1, 0.0, 1.0).astype("float64")
     kwargs = {"y": x, "sample_weight": weights}
@@ -81,20 +90,14 @@ def test_targets_weights_and_validation_data(x, weights):
     ids=["schedule", "accumulation", "average"],
 )
 def test_optimizers(x, optimizer):
-    keras.utils.set_random_seed(5)
-    runs = []
-    for on in (True, False):
-        runs.append(run(on, x, optimizer=optimizer())[1].history)
-    for name in runs[0]:
-        np.testing.assert_allclose(runs[0][name], runs[1][name], rtol=1e-5)
+    assert_same_runs(x, optimizer=optimizer)
 
 
 @needs_loop
 def test_metrics_schedules_and_objectives_with_state(x):
-    beta = kv.schedules.Cyclical(10, high=4.0)
-    assert_same_runs(x, beta=beta, compile_kwargs={"metrics": ["mse"]})
-    assert_same_runs(x, objective="factor_vae", likelihood=kv.likelihoods.Gaussian("learned"))
-    assert_same_runs(x, objective="beta_tc_vae", prior=kv.priors.GaussianMixture(3))
+    assert_same_runs(x, beta=lambda: kv.schedules.Cyclical(10, high=4.0), compile_kwargs={"metrics": ["mse"], **SAME_COMPILER})
+    assert_same_runs(x, objective="factor_vae", likelihood=lambda: kv.likelihoods.Gaussian("learned"))
+    assert_same_runs(x, objective="beta_tc_vae", prior=lambda: kv.priors.GaussianMixture(3))
 
 
 @needs_loop
@@ -111,10 +114,10 @@ def test_evaluate_is_that_of_keras(x, weights):
     logs = []
     for on in (True, False):
         keras.utils.set_random_seed(5)
-        vae = make_vae(compile_kwargs={"device_loop": on})
+        vae = make_vae(compile_kwargs={"device_loop": on, **SAME_COMPILER})
         kwargs = {"batch_size": 60, "return_dict": True, "verbose": 0}
         logs.append([vae.evaluate(x, **kwargs), vae.evaluate(x, sample_weight=weights, **kwargs)])
-        assert bool(vae._device_loops) is on
+        assert bool(vae.compiled_loops) is on
     for mine, expected in zip(*logs, strict=True):
         assert mine.keys() == expected.keys()
         np.testing.assert_allclose(list(mine.values()), list(expected.values()), rtol=1e-5)
@@ -136,7 +139,7 @@ def test_epoch_callbacks_act_as_in_keras(x, tmp_path):
         on_epoch_end=lambda epoch, logs: rates.append(float(vae_of(lower).optimizer.learning_rate))
     )
     vae, _ = run(True, x, calls=[lower, log, save, read])
-    assert vae._device_loops
+    assert vae.compiled_loops
     np.testing.assert_allclose(rates, [5e-3, 2.5e-3, 1.25e-3])
     assert (tmp_path / "log.csv").read_text().count("\n") == 4
     saved = keras.saving.load_model(tmp_path / "3.keras")

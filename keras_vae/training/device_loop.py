@@ -9,7 +9,7 @@ the order that Keras would draw, so that the logs and all else are those of its 
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -26,27 +26,24 @@ class DeviceLoop:
     """Stands in for the function with which Keras makes one step.
 
     Args:
-        vae: the compiled VAE.
-        step: its `train_step` or `test_step`.
+        compiled: the two functions of `backend.compiled_loop`.
         batch_size: rows of a step.
+        data: a tuple of arrays on the device, or `None`.
+        n_rows: how many of their rows an epoch takes.
+        orders: gives those rows, in their order, for each epoch.
     """
 
-    def __init__(self, vae: keras.Model, step: Callable, batch_size: int):
+    def __init__(
+        self, compiled: tuple, batch_size: int, data: tuple, n_rows: int, orders: Iterator
+    ):
+        self.many, self.one = compiled
         self.batch_size = batch_size
-        self.many, self.one = backend.compiled_loop(vae, step, batch_size)
-        self.unload()
-
-    def load(self, data: tuple, n_rows: int, orders: Iterator) -> None:
-        """Takes the data, on the device, and for each epoch the order of its `n_rows` rows."""
-        self.data, self.orders = data, orders
-        self.n_steps = math.ceil(n_rows / self.batch_size)
+        self.data = data
+        self.orders = orders
+        self.n_steps = math.ceil(n_rows / batch_size)
         steps = self.n_steps // _CALLS_PER_EPOCH
         self.steps_per_call = max(_MIN_STEPS, min(steps, _MAX_STEPS))
         self.n_calls = math.ceil(self.n_steps / self.steps_per_call)
-
-    def unload(self) -> None:
-        """Lets go of the data."""
-        self.data = self.orders = self.order = None
 
     def __call__(self, *args):
         """Takes JAX's state, if any, and an iterator of call numbers; returns what a step does."""
@@ -166,32 +163,30 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     test_batch_size = options.pop("validation_batch_size", None) or batch_size
     validation_split = options.pop("validation_split", 0.0)
     validation_data = options.pop("validation_data", None)
-    data, n = backend.to_device(arrays), len(x)
-    loops = {"train": vae.device_loop("train", batch_size)}
-    if validation_data is not None and _in_memory(validation_data[0]):
-        loops["test"] = vae.device_loop("test", test_batch_size)
-        _load_in_order(loops["test"], backend.to_device(validation_data), len(validation_data[0]))
-    elif validation_data is None and validation_split:
-        n = math.floor(len(x) * (1.0 - validation_split))
-        loops["test"] = vae.device_loop("test", test_batch_size)
-        _load_in_order(loops["test"], data, len(x), start=n)
-    if "test" in loops:
-        validation_data, test_batch_size = (backend.call_numbers(loops["test"].n_calls),), 1
+    n, test_loop = len(x), None
+    with contextlib.ExitStack() as stack:
+        data = stack.enter_context(backend.on_device(arrays, vae.spare_memory))
+        if validation_data is not None and _in_memory(validation_data[0]):
+            test_data = stack.enter_context(backend.on_device(validation_data, vae.spare_memory))
+            test_loop = _loop(vae, "test", test_batch_size, test_data, len(validation_data[0]))
+        elif validation_data is None and validation_split:
+            n = math.floor(len(x) * (1.0 - validation_split))
+            test_loop = _loop(vae, "test", test_batch_size, data, len(x), start=n)
+        if test_loop:
+            validation_data, test_batch_size = (backend.call_numbers(test_loop.n_calls),), 1
 
-    if options.pop("shuffle", True):
-        loops["train"].load(data, n, backend.draw_order(n))
-    else:
-        _load_in_order(loops["train"], data, n)
-    options["callbacks"] = _callbacks(vae, loops["train"], options, options.get("epochs", 1), True)
-    with _in_place_of_steps(vae, loops):
+        orders = backend.draw_order(n) if options.pop("shuffle", True) else None
+        loop = _loop(vae, "train", batch_size, data, n, orders=orders)
+        callbacks = _callbacks(vae, loop, options, options.get("epochs", 1), add_history=True)
+        stack.enter_context(_in_place_of_steps(vae, loop, test_loop))
         return keras.Model.fit(
             vae,
-            backend.call_numbers(loops["train"].n_calls),
+            backend.call_numbers(loop.n_calls),
             batch_size=1,
             shuffle=False,
             validation_data=validation_data,
             validation_batch_size=test_batch_size,
-            **options,
+            **{**options, "callbacks": callbacks},
         )
 
 
@@ -200,17 +195,19 @@ def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
     arrays = (x, y, sample_weight)
     if not applies(vae, arrays, **options):
         return keras.Model.evaluate(vae, x, y, batch_size, sample_weight=sample_weight, **options)
-    loop = vae.device_loop("test", batch_size or 32)
-    _load_in_order(loop, backend.to_device(arrays), len(x))
-    options["callbacks"] = _callbacks(vae, loop, options)
-    with _in_place_of_steps(vae, {"test": loop}):
-        return keras.Model.evaluate(
-            vae, backend.call_numbers(loop.n_calls), batch_size=1, **options
-        )
+    with backend.on_device(arrays, vae.spare_memory) as data:
+        loop = _loop(vae, "test", batch_size or 32, data, len(x))
+        options["callbacks"] = _callbacks(vae, loop, options)
+        with _in_place_of_steps(vae, vae.train_function, loop):
+            numbers = backend.call_numbers(loop.n_calls)
+            return keras.Model.evaluate(vae, numbers, batch_size=1, **options)
 
 
-def _load_in_order(loop, data, stop, start=0):
-    loop.load(data, stop - start, itertools.repeat(np.arange(start, stop)))
+def _loop(vae, phase, batch_size, data, stop, start=0, orders=None):
+    """Returns a loop over the rows from `start` to `stop`, in their order without `orders`."""
+    orders = orders or itertools.repeat(np.arange(start, stop))
+    compiled = vae.compiled_loop(phase, batch_size)
+    return DeviceLoop(compiled, batch_size, data, stop - start, orders)
 
 
 def _callbacks(vae, loop, options, epochs=1, add_history=False):
@@ -228,14 +225,11 @@ def _callbacks(vae, loop, options, epochs=1, add_history=False):
 
 
 @contextlib.contextmanager
-def _in_place_of_steps(vae, loops):
+def _in_place_of_steps(vae, train_loop, test_loop):
     """Hands the loops to Keras, which makes a function of its own only where there is none."""
     own = vae.train_function, vae.test_function
-    vae.train_function = loops.get("train", own[0])
-    vae.test_function = loops.get("test", own[1])
+    vae.train_function, vae.test_function = train_loop, test_loop or own[1]
     try:
         yield
     finally:
         vae.train_function, vae.test_function = own
-        for loop in loops.values():
-            loop.unload()

@@ -8,10 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.training import compiler
+from keras_vae.training.backend import is_cpu
 
 
 def to_device(array: np.ndarray) -> tf.Tensor:
-    """Returns `array` on the device."""
+    """Returns `array` on the device; a CPU uses its memory."""
+    if is_cpu() and array.dtype.kind in "fiu":
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return tf.convert_to_tensor(array)
 
 
