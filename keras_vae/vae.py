@@ -13,7 +13,7 @@ from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.parts import check_parts, check_regularizer, connect, posterior_class
 from keras_vae.posteriors import DiagonalNormal, Posterior
-from keras_vae.training import backend, checks, compiler, device_loop
+from keras_vae.training import backend, checks, device_loop
 from keras_vae.training.weighted_mean import weighted_mean
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
@@ -230,7 +230,6 @@ class VAE(keras.Model):
             )
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
         self.requested_jit_compile, self.requested_device_loop = jit_compile, device_loop
-        self.uses_device_loop = compiler.uses_device_loop(self, device_loop)
         self.compiled_loops, self.spare_memory = {}, []
         self.compiled_inference.clear()
         if hasattr(self, "training_step"):

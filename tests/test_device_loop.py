@@ -95,8 +95,14 @@ def test_optimizers(x, optimizer):
 
 @needs_loop
 def test_metrics_schedules_and_objectives_with_state(x):
-    assert_same_runs(x, beta=lambda: kv.schedules.Cyclical(10, high=4.0), compile_kwargs={"metrics": ["mse"], **SAME_COMPILER})
-    assert_same_runs(x, objective="factor_vae", likelihood=lambda: kv.likelihoods.Gaussian("learned"))
+    assert_same_runs(
+        x,
+        beta=lambda: kv.schedules.Cyclical(10, high=4.0),
+        compile_kwargs={"metrics": ["mse"], **SAME_COMPILER},
+    )
+    assert_same_runs(
+        x, objective="factor_vae", likelihood=lambda: kv.likelihoods.Gaussian("learned")
+    )
     assert_same_runs(x, objective="beta_tc_vae", prior=lambda: kv.priors.GaussianMixture(3))
 
 

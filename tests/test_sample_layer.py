@@ -5,6 +5,7 @@ from helpers import to_numpy
 from scipy import stats
 
 from keras_vae import SampleLayer
+from keras_vae.training.backend import normal
 
 
 def moments(n=4000, mean=1.5, log_var=-1.0):
@@ -67,3 +68,21 @@ def test_wrong_use():
         SampleLayer(n_samples=0)
     with pytest.raises(ValueError, match="one shape"):
         SampleLayer()((np.zeros((4, 2)), np.zeros((4, 3))))
+
+
+def test_noise_is_normal_and_the_same_under_xla():
+    seeds = keras.random.SeedGenerator(7)
+    noise = to_numpy(normal((200_000,), seeds))
+    # The largest distance between the distribution functions has this 99.9 % quantile.
+    assert stats.kstest(noise, "norm").statistic < 1.95 / np.sqrt(noise.size)
+    assert np.isfinite(noise).all() and np.abs(noise).max() > 4.0
+    again = to_numpy(normal((200_000,), seeds))
+    assert abs(np.corrcoef(noise, again)[0, 1]) < 0.01
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(
+            lambda: normal((200_000,), keras_seed), jit_compile=True, autograph=False
+        )
+        keras_seed = keras.random.SeedGenerator(7)
+        np.testing.assert_allclose(compiled().numpy(), noise, atol=1e-4)

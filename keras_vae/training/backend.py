@@ -117,12 +117,13 @@ def normal(shape, seed, dtype: str = "float32"):
     return tf.cast(math.sqrt(2.0) * tf.math.erfinv(uniform), dtype)
 
 
-def is_distributed() -> bool:
-    """Returns whether several devices share the work."""
+def is_distributed(model: keras.Model) -> bool:
+    """Returns whether several devices share the model's work."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        return tf.distribute.has_strategy()
+        strategy = tf.distribute.get_strategy()
+        return tf.distribute.has_strategy() or model.distribute_strategy is not strategy
     return BACKEND == "jax" and keras.distribution.distribution() is not None
 
 

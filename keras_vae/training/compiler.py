@@ -16,11 +16,14 @@ _CONVOLUTIONS = tuple(
 )
 
 
-def uses_device_loop(vae: keras.Model, requested: bool | str = "auto") -> bool:
+def uses_device_loop(vae: keras.Model) -> bool:
     """Returns whether `fit` on arrays makes many steps in one compiled call."""
-    if BACKEND == "torch" or requested is False:
-        return False  # torch runs operation by operation: there is no loop to compile
-    if requested == "auto" and BACKEND == "jax" and is_cpu():
+    if not vae.requested_device_loop or vae.run_eagerly or vae.steps_per_execution > 1:
+        return False
+    # torch, and JAX without XLA, run operation by operation: there is no loop to compile.
+    if BACKEND == "torch" or (BACKEND == "jax" and not vae.jit_compile):
+        return False
+    if vae.requested_device_loop == "auto" and BACKEND == "jax" and is_cpu():
         # A convolution of XLA takes 8 times as long inside a loop as outside of it.
         return all(hasattr(x, "convolves_by_matrices") for x in _convolutions(vae))
     return True

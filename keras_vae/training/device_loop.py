@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from keras_vae.training import backend
+from keras_vae.training import backend, compiler
 from keras_vae.training.checks import is_array
 
 _ENDS = ("begin", "end")
@@ -92,34 +92,40 @@ class StepCallbacks(keras.callbacks.CallbackList):
 
 def build(vae, arrays: tuple) -> None:
     """Makes what Keras makes of the first batch, which the loop shows it as row numbers."""
-    if all(map(_in_memory, (a for a in arrays if a is not None))) and not backend.is_distributed():
-        vae._symbolic_build(data_batch=tuple(a if a is None else a[:1] for a in arrays))
+    arrays = [array for array in arrays if array is not None]
+    if vae.compiled and all(map(_in_memory, arrays)) and not backend.is_distributed(vae):
+        vae._symbolic_build(data_batch=tuple(array[:1] for array in arrays))
 
 
 def applies(vae, arrays: tuple, callbacks=None, **options) -> bool:
     """Returns whether the loop does all that Keras's own loop would do.
 
     Args:
-        vae: the compiled VAE.
+        vae: the VAE.
         arrays: x, y and the sample weights, `None` where there are none.
         callbacks: those of the user.
         **options: the other arguments of `fit` or `evaluate`.
     """
-    as_keras = ("class_weight", "steps_per_epoch", "validation_steps", "steps")
     arrays = [array for array in arrays if array is not None]
+    as_keras = ("class_weight", "steps_per_epoch", "validation_steps", "steps")
     return (
-        vae.uses_device_loop
-        and not vae.run_eagerly
-        and vae.steps_per_execution == 1
+        vae.compiled
+        and compiler.uses_device_loop(vae)
+        and not backend.is_distributed(vae)
         and all(map(_in_memory, arrays))
         and all(options.get(name) is None for name in as_keras)
         and options.get("shuffle", True) in (True, False)
-        and not backend.is_distributed()
+        and keras.config.max_steps_per_epoch() is None
         and not needs_each_batch(callbacks)
         # Keras would build the others from row numbers.
         and all(layer.built for layer in vae._flatten_layers())
-        and sum(array.nbytes for array in arrays) <= backend.free_memory() / 2
+        and sum(map(_n_bytes, arrays)) <= backend.free_memory() / 2
     )
+
+
+def _n_bytes(array):
+    item = getattr(array.dtype, "itemsize", None) or array.dtype.size
+    return math.prod(array.shape) * item
 
 
 def _in_memory(data):

@@ -10,10 +10,12 @@ import tensorflow as tf
 from keras_vae.training import compiler
 from keras_vae.training.backend import is_cpu
 
+_ALIASED = ("float32", "float64", "uint8", "int32", "int64")
+
 
 def to_device(array: np.ndarray) -> tf.Tensor:
     """Returns `array` on the device; a CPU uses its memory."""
-    if is_cpu() and array.dtype.kind in "fiu":
+    if is_cpu() and array.dtype.name in _ALIASED:
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return tf.convert_to_tensor(array)
 
