@@ -1,6 +1,7 @@
 """The compiled loop of steps on TensorFlow."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 
 import keras
@@ -23,6 +24,7 @@ def to_device(array: np.ndarray) -> tf.Tensor:
 def draw_order(n: int) -> Iterator[np.ndarray]:
     """Yields for each epoch the order of `n` rows that Keras would draw."""
 
+    @tf.autograph.experimental.do_not_convert
     def shuffled(_):
         return tf.random.shuffle(tf.range(n, dtype=tf.int64))
 
@@ -31,6 +33,7 @@ def draw_order(n: int) -> Iterator[np.ndarray]:
         yield next(iter(orders)).numpy()
 
 
+@functools.lru_cache(maxsize=8)
 def call_numbers(n: int) -> tf.data.Dataset:
     """Returns the numbers 0 to n - 1 as data for Keras, one a batch."""
     # The threads of a tuned pipeline kept the steps to one core in a third of the runs.
