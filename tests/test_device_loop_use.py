@@ -47,6 +47,18 @@ def test_a_callback_of_each_batch_gets_each_batch(x):
     assert len(heard) == 16
 
 
+def test_a_callback_derived_from_one_of_keras_gets_each_batch(x, tmp_path):
+    class Checkpoint(keras.callbacks.ModelCheckpoint):
+        seen = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.seen += 1
+
+    checkpoint = Checkpoint(tmp_path / "a.keras")
+    assert not uses_loop(x, callbacks=[checkpoint])
+    assert checkpoint.seen == 16
+
+
 def test_other_callbacks_do_not_need_each_batch(x, tmp_path):
     callbacks = keras.callbacks
     assert uses_loop(x, callbacks=callbacks.EarlyStopping("loss"))
@@ -56,6 +68,8 @@ def test_other_callbacks_do_not_need_each_batch(x, tmp_path):
         x, callbacks=[callbacks.ModelCheckpoint(tmp_path / "b.keras", save_freq=3)]
     )
     assert uses_loop(x, callbacks=[callbacks.TensorBoard(tmp_path / "logs")])
+    assert uses_loop(x, callbacks=[callbacks.BackupAndRestore(tmp_path / "backup")])
+    assert not uses_loop(x, callbacks=[callbacks.TerminateOnNaN()])
     by_batch = callbacks.TensorBoard(tmp_path / "logs", update_freq="batch")
     assert not uses_loop(x, callbacks=[by_batch])
 
@@ -113,13 +127,17 @@ def test_the_progress_bar_moves_within_an_epoch(x, monkeypatch):
     monkeypatch.setattr(device_loop, "_MIN_STEPS", 3)
     seen = []
 
-    class Bar(keras.callbacks.ProgbarLogger):
-        def on_train_batch_end(self, batch, logs=None):
-            super().on_train_batch_end(batch, logs)
-            seen.append((self.seen, self.target, logs["loss"]))
+    update = keras.utils.Progbar.update
 
-    vae, history = fit(x, callbacks=[Bar()], epochs=1)
+    def noted(self, current, values=None, finalize=None):
+        if not finalize:
+            seen.append((current, self.target, dict(values)["loss"]))
+        update(self, current, values, finalize)
+
+    monkeypatch.setattr(keras.utils.Progbar, "update", noted)
+    vae, history = fit(x, epochs=1, verbose=1)
     assert vae.compiled_loops
+    seen.sort()  # on JAX Keras calls its callbacks from several threads
     assert [step for step, _, _ in seen] == [3, 6, 8]
     assert {target for _, target, _ in seen} == {8}
     # The logs are the means so far.

@@ -141,23 +141,24 @@ def needs_each_batch(callbacks) -> bool:
 
 
 def _needs_each_batch(callback):
-    # Keras's own act on batches only where they are told to.
+    for name in (f"on_{when}batch_{end}" for when in ("", "train_", "test_") for end in _ENDS):
+        method = getattr(callback, name)
+        if not method.__module__.startswith("keras."):
+            return True
+        changed = getattr(method, "__func__", method) is not getattr(keras.callbacks.Callback, name)
+        if changed and not _is_idle_on_batches(callback):
+            return True
+    return False
+
+
+def _is_idle_on_batches(callback):
+    """Keras's own callbacks that act on batches only where they are told to."""
     if isinstance(callback, keras.callbacks.TensorBoard):
-        return (
-            callback.update_freq != "epoch"
-            or callback.write_steps_per_second
-            or callback._should_trace
-        )
+        by_batch = callback.update_freq != "epoch" or callback.write_steps_per_second
+        return not by_batch and not callback._should_trace
     if isinstance(callback, (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore)):
-        return callback.save_freq != "epoch"
-    if isinstance(callback, keras.callbacks.ProgbarLogger):
-        return False
-    names = [f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in _ENDS]
-    return any(
-        getattr(getattr(callback, name), "__func__", None)
-        is not getattr(keras.callbacks.Callback, name)
-        for name in names
-    )
+        return callback.save_freq == "epoch"
+    return isinstance(callback, keras.callbacks.ProgbarLogger)
 
 
 def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
