@@ -15,8 +15,8 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("own", "of_keras"), PAIRS, ids=["conv", "transposed"])
-@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("image", [(8, 8), (7, 9), (2, 5)], ids=str)
+@pytest.mark.parametrize("kernel_size", [1, 3, 4])
+@pytest.mark.parametrize("image", [(8, 8), (7, 5)], ids=str)
 def test_the_values_are_those_of_keras(own, of_keras, kernel_size, image, monkeypatch):
     # Products of matrices on each backend, not only where they are faster.
     monkeypatch.setattr(compiler, "convolves_by_matrices", lambda: True)
