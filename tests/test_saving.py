@@ -26,7 +26,8 @@ def run(code, backend=BACKEND, **files):
 @pytest.fixture
 def trained(x):
     vae = make_vae(
-        beta=schedules.PolynomialDecay(0.0, 20, 4.0), compile_kwargs={"metrics": ["mse"]}
+        beta=schedules.PolynomialDecay(0.0, 20, 4.0),
+        compile_kwargs={"metrics": ["mse"], "jit_compile": "auto"},
     )
     vae.fit(x, batch_size=32, epochs=1, shuffle=False, verbose=0)
     return vae
