@@ -142,7 +142,7 @@ def test_epoch_callbacks_act_as_in_keras(x, tmp_path):
     log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     save = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
     read = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: rates.append(float(vae_of(lower).optimizer.learning_rate))
+        on_epoch_end=lambda epoch, logs: rates.append(float(lower.model.optimizer.learning_rate))
     )
     vae, _ = run(True, x, calls=[lower, log, save, read])
     assert vae.compiled_loops
@@ -150,7 +150,3 @@ def test_epoch_callbacks_act_as_in_keras(x, tmp_path):
     assert (tmp_path / "log.csv").read_text().count("\n") == 4
     saved = keras.saving.load_model(tmp_path / "3.keras")
     np.testing.assert_allclose(saved.encode(x[:5]), vae.encode(x[:5]), rtol=1e-5)
-
-
-def vae_of(callback):
-    return callback.model
