@@ -118,6 +118,7 @@ class VAE(keras.Model):
         # Set before each use, so that estimates disturb no other draw.
         self.evaluation_seed = keras.random.SeedGenerator(0)
         self.compiled_inference = CompiledInference(self)
+        self.compiled_loops = device_loop.CompiledLoops(self)
 
     @property
     def beta(self):
@@ -230,7 +231,7 @@ class VAE(keras.Model):
             )
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
         self.requested_jit_compile, self.requested_device_loop = jit_compile, device_loop
-        self.compiled_loops, self.spare_memory = {}, []
+        self.compiled_loops.clear()
         self.compiled_inference.clear()
         if hasattr(self, "training_step"):
             # As a number: JAX would not train with two variables of one buffer.
@@ -273,14 +274,6 @@ class VAE(keras.Model):
         x, y = checks.check_data(self, "x", x, y, sample_weight)
         device_loop.build(self, (x, y, sample_weight))
         return x, y
-
-    def compiled_loop(self, phase: str, batch_size: int) -> tuple[Callable, Callable]:
-        """Returns the loop of "train" or "test" steps of that size, made once per `compile`."""
-        key = (phase, batch_size)
-        if key not in self.compiled_loops:
-            step = self.train_step if phase == "train" else self.test_step
-            self.compiled_loops[key] = backend.compiled_loop(self, step, batch_size)
-        return self.compiled_loops[key]
 
     def train_step(self, *args):
         return self._run_step(super().train_step, *args)

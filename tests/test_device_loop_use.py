@@ -31,13 +31,13 @@ def fit(x, device_loop="auto", compile_kwargs=None, **kwargs):
 
 
 def uses_loop(*args, **kwargs):
-    return bool(fit(*args, **kwargs)[0].compiled_loops)
+    return bool(fit(*args, **kwargs)[0].compiled_loops.made)
 
 
 def test_a_callback_of_each_batch_gets_each_batch(x):
     callback = EachBatch()
     vae, history = fit(x, callbacks=[callback])
-    assert not vae.compiled_loops
+    assert not vae.compiled_loops.made
     assert callback.batches == 2 * list(range(8))
     expected = fit(x, device_loop=False)[1]
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-6)
@@ -87,7 +87,7 @@ def test_other_callbacks_do_not_need_each_batch(x, tmp_path):
 )
 def test_what_keras_alone_does_is_left_to_it(x, kwargs):
     vae, history = fit(x, **kwargs)
-    assert not vae.compiled_loops
+    assert not vae.compiled_loops.made
     assert np.isfinite(history["loss"]).all()
 
 
@@ -106,7 +106,7 @@ def test_streams_and_memory_maps(x, tmp_path, monkeypatch):
     assert uses_loop(x)
     # A stream to validate on is left to Keras, beside the loop.
     vae, history = fit(x, validation_data=Validation(x))
-    assert list(vae.compiled_loops) == [("train", 32)]
+    assert list(vae.compiled_loops.made) == [("train", 32)]
     assert len(history["val_loss"]) == 2
 
 
@@ -135,7 +135,7 @@ def test_the_progress_bar_moves_within_an_epoch(x, monkeypatch):
 
     monkeypatch.setattr(keras.utils.Progbar, "update", noted)
     vae, history = fit(x, epochs=1, verbose=1)
-    assert vae.compiled_loops
+    assert vae.compiled_loops.made
     seen.sort()  # on JAX Keras calls its callbacks from several threads
     assert [step for step, _, _ in seen] == [3, 6, 8]
     assert {target for _, target, _ in seen} == {8}
@@ -160,7 +160,7 @@ def test_a_train_step_of_the_user_keeps_its_logs(x):
         vae = OwnStep(encoder, kv.networks.DenseDecoder(N_FEATURES, (8,)))
         vae.compile(device_loop=on, jit_compile=BACKEND == "jax")
         histories.append(vae.fit(x, batch_size=60, verbose=0).history)
-        assert bool(vae.compiled_loops) is on
+        assert bool(vae.compiled_loops.made) is on
     np.testing.assert_allclose(histories[0]["twice"], histories[1]["twice"], rtol=1e-5)
     np.testing.assert_allclose(histories[0]["twice"], 2.0 * np.array(histories[0]["loss"]))
 
@@ -174,7 +174,7 @@ def test_a_callback_may_evaluate_on_other_data(x):
             self.model.encode(x[:5])
 
     vae, history = fit(x, callbacks=[Evaluate()], validation_data=x[:64])
-    assert list(vae.compiled_loops) == [("test", 32), ("train", 32)]
+    assert list(vae.compiled_loops.made) == [("test", 32), ("train", 32)]
     assert len(losses) == len(history["val_loss"]) == 2
     np.testing.assert_allclose(losses[1]["loss"], history["val_loss"][1], rtol=0.2)
 
@@ -212,9 +212,10 @@ def test_the_choice_is_saved(x, tmp_path):
     vae.save(tmp_path / "vae.keras")
     loaded = keras.saving.load_model(tmp_path / "vae.keras")
     loaded.fit(x, verbose=0)
-    assert not loaded.compiled_loops
+    assert not loaded.compiled_loops.made
 
 
+@pytest.mark.xla
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow can go without XLA")
 def test_what_xla_cannot_compile_runs_without_it(x):
     import tensorflow as tf
@@ -230,5 +231,5 @@ def test_what_xla_cannot_compile_runs_without_it(x):
     network = keras.Sequential([InPython(), keras.layers.Dense(8)])
     vae = make_vae(encoder=kv.VariationalEncoder(3, network))
     history = vae.fit(x, epochs=5, verbose=0).history["loss"]
-    assert vae.compiled_loops
+    assert vae.compiled_loops.made
     assert history[-1] < history[0]

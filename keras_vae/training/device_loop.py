@@ -9,7 +9,7 @@ the order that Keras would draw, so that the logs and all else are those of its 
 import contextlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -20,6 +20,32 @@ from keras_vae.training.checks import is_array
 _ENDS = ("begin", "end")
 # A call makes a tenth of an epoch, so that the progress bar moves, within these bounds.
 _CALLS_PER_EPOCH, _MIN_STEPS, _MAX_STEPS = 10, 50, 200
+
+
+class CompiledLoops:
+    """The compiled loops of a model and the memory of their data.
+
+    An object that Keras and TensorFlow do not look into, as it is no part of the model's state.
+
+    Args:
+        model: the model whose steps the loops make.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets what was compiled, as a model that is compiled anew must."""
+        self.made, self.spare_memory = {}, []
+
+    def __call__(self, phase: str, batch_size: int) -> tuple[Callable, Callable]:
+        """Returns the loop of "train" or "test" steps of that size, made when first asked for."""
+        key = (phase, batch_size)
+        if key not in self.made:
+            step = self.model.train_step if phase == "train" else self.model.test_step
+            self.made[key] = backend.compiled_loop(self.model, step, batch_size)
+        return self.made[key]
 
 
 class DeviceLoop:
@@ -170,11 +196,11 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     test_batch_size = options.pop("validation_batch_size", None) or batch_size
     validation_split = options.pop("validation_split", 0.0)
     validation_data = options.pop("validation_data", None)
-    n, test_loop = len(x), None
+    n, test_loop, spare_memory = len(x), None, vae.compiled_loops.spare_memory
     with contextlib.ExitStack() as stack:
-        data = stack.enter_context(backend.on_device(arrays, vae.spare_memory))
+        data = stack.enter_context(backend.on_device(arrays, spare_memory))
         if validation_data is not None and _in_memory(validation_data[0]):
-            test_data = stack.enter_context(backend.on_device(validation_data, vae.spare_memory))
+            test_data = stack.enter_context(backend.on_device(validation_data, spare_memory))
             test_loop = _loop(vae, "test", test_batch_size, test_data, len(validation_data[0]))
         elif validation_data is None and validation_split:
             n = math.floor(len(x) * (1.0 - validation_split))
@@ -202,7 +228,7 @@ def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
     arrays = (x, y, sample_weight)
     if not applies(vae, arrays, **options):
         return keras.Model.evaluate(vae, x, y, batch_size, sample_weight=sample_weight, **options)
-    with backend.on_device(arrays, vae.spare_memory) as data:
+    with backend.on_device(arrays, vae.compiled_loops.spare_memory) as data:
         loop = _loop(vae, "test", batch_size or 32, data, len(x))
         options["callbacks"] = _callbacks(vae, loop, options)
         with _in_place_of_steps(vae, vae.train_function, loop):
@@ -213,7 +239,7 @@ def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
 def _loop(vae, phase, batch_size, data, stop, start=0, orders=None):
     """Returns a loop over the rows from `start` to `stop`, in their order without `orders`."""
     orders = orders or itertools.repeat(np.arange(start, stop))
-    compiled = vae.compiled_loop(phase, batch_size)
+    compiled = vae.compiled_loops(phase, batch_size)
     return DeviceLoop(compiled, batch_size, data, stop - start, orders)
 
 
