@@ -14,10 +14,20 @@ import numpy as np
 import pytest
 from helpers import N_FEATURES
 
+from keras_vae.training import compiler
+
 
 @pytest.fixture(autouse=True)
 def _seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _without_xla(request, monkeypatch):
+    """XLA takes longer to compile on TensorFlow than such models to train; marked tests use it."""
+    if "xla" not in request.keywords:
+        monkeypatch.setattr(compiler, "loops_by_xla", lambda vae: vae.jit_compile)
+        monkeypatch.setattr(compiler, "updates_by_xla", lambda vae: False)
 
 
 @pytest.fixture(scope="session")

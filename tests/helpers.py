@@ -52,9 +52,7 @@ def make_vae(optimizer=None, noise=None, **kwargs):
     if noise is not None:
         encoder.sampler = FixedNoise(noise)
     decoder = kwargs.pop("decoder", None) or kv.networks.DenseDecoder(N_FEATURES, (8,))
-    # XLA takes longer to compile on TensorFlow than such a model to train.
-    jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
-    compile_kwargs = {"jit_compile": jit_compile, **kwargs.pop("compile_kwargs", {})}
+    compile_kwargs = kwargs.pop("compile_kwargs", {})
     vae = kv.VAE(encoder, decoder, **kwargs)
     vae.compile(optimizer or keras.optimizers.Adam(1e-2), **compile_kwargs)
     return vae

@@ -2,8 +2,8 @@
 
 A part that joins its folder's `NAMES` is tested here without a new line. The
 torch backend, which compiles nothing, trains all combinations. TensorFlow, without
-compiling, trains a selection in which each two parts meet; TensorFlow and JAX
-compile one in which each part occurs.
+compiling, makes a step of a selection in which each two parts meet; TensorFlow and
+JAX compile one in which each part occurs.
 """
 
 import itertools
@@ -89,7 +89,7 @@ def make_vae(objective, posterior, prior, likelihood="bernoulli", **compile_kwar
     return vae
 
 
-@pytest.mark.parametrize("triple", TRIPLES, ids="-".join)
+@pytest.mark.parametrize("triple", TRIPLES if TORCH else [], ids="-".join)
 def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(triple):
     if triple in SENSIBLE:
         make_vae(*triple)
@@ -120,8 +120,9 @@ def test_every_combination_trains_saves_and_loads(triple, tmp_path):
 
 
 @pytest.mark.parametrize("combination", cover(2) if TENSORFLOW else [], ids="-".join)
-def test_each_two_parts_train_save_and_load(combination, tmp_path):
-    check(combination, tmp_path, run_eagerly=True)
+def test_each_two_parts_make_a_step(combination):
+    vae = make_vae(*combination, run_eagerly=True)
+    assert np.isfinite(vae.fit(X, batch_size=256, verbose=0).history["loss"]).all()
 
 
 @pytest.mark.parametrize("combination", [] if TORCH else cover(1), ids="-".join)

@@ -27,7 +27,7 @@ def run(code, backend=BACKEND, **files):
 def trained(x):
     vae = make_vae(
         beta=schedules.PolynomialDecay(0.0, 20, 4.0),
-        compile_kwargs={"metrics": ["mse"], "jit_compile": "auto"},
+        compile_kwargs={"metrics": ["mse"]},
     )
     vae.fit(x, batch_size=32, epochs=1, shuffle=False, verbose=0)
     return vae
