@@ -1,5 +1,6 @@
 """Writes files so that a failure leaves the old one as it was."""
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +11,30 @@ from pathlib import Path
 def written_beside(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a path beside `path` to write to; it takes the place of `path` at the end.
 
-    If the block raises, what it wrote is removed and `path` is left alone.
+    If the block raises, what it wrote is removed and `path` is left alone. What a
+    killed process left beside is removed by the next that writes there.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"Cannot write {path}: there is no folder {path.parent}.")
-    beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    for left in path.parent.glob(f".saving-*-{glob.escape(path.name)}"):
+        if not _is_running(left.name.split("-")[1]):
+            left.unlink(missing_ok=True)
+    beside = path.with_name(f".saving-{os.getpid()}-{path.name}")
     try:
         yield beside
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _is_running(process_id):
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(int(process_id), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

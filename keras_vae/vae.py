@@ -7,13 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import likelihoods, measures, objectives, priors
+from keras_vae import likelihoods, measures, objectives, priors, random_state
 from keras_vae.export import export_saved_model
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.parts import check_parts, check_regularizer, connect, posterior_class
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.training import backend, checks, device_loop
+from keras_vae.training.row_order import RowOrder
 from keras_vae.training.weighted_mean import weighted_mean
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
@@ -118,6 +119,7 @@ class VAE(keras.Model):
         # Set before each use, so that estimates disturb no other draw.
         self.evaluation_seed = keras.random.SeedGenerator(0)
         self.compiled_inference = CompiledInference(self)
+        self.row_order = RowOrder()
         self.compiled_loops = device_loop.CompiledLoops(self)
 
     @property
@@ -409,6 +411,13 @@ class VAE(keras.Model):
 
     # Files
 
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        random_state.save(self, store)
+
+    def load_own_variables(self, store):
+        super().load_own_variables(random_state.load(self, store))
+
     def save(self, filepath, overwrite=True, **kwargs):
         """As `keras.Model.save`; a save that fails leaves an older file as it was."""
         if not overwrite or not str(filepath).endswith(".keras") or "://" in str(filepath):
@@ -416,6 +425,14 @@ class VAE(keras.Model):
             return
         with written_beside(filepath) as path:
             super().save(path, overwrite=True, **kwargs)
+
+    def save_weights(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save_weights`; a save that fails leaves an older file as it was."""
+        if not overwrite or "://" in str(filepath) or kwargs.get("max_shard_size"):
+            super().save_weights(filepath, overwrite=overwrite, **kwargs)
+            return
+        with written_beside(filepath) as path:
+            super().save_weights(path, overwrite=True)
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Writes the model for serving, without randomness.

@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -158,7 +158,7 @@ def on_device(arrays: tuple, spare: list):
     put, used = {}, []
     for array in arrays:
         if array is not None and id(array) not in put:
-            values = _as_floatx(array)
+            values = as_floatx(array)
             if is_cpu():
                 used.append(_aligned_memory(values.nbytes, spare))
                 copy = used[-1][: values.nbytes].view(values.dtype).reshape(values.shape)
@@ -180,7 +180,8 @@ def _aligned_memory(n_bytes, spare):
     return memory[start : start + n_bytes]
 
 
-def _as_floatx(array):
+def as_floatx(array) -> np.ndarray:
+    """Returns an array or tensor as NumPy, floats as `keras.config.floatx()`."""
     array = array if isinstance(array, np.ndarray) else ops.convert_to_numpy(array)
     is_other_float = array.dtype.kind == "f" and array.dtype != keras.config.floatx()
     return array.astype(keras.config.floatx()) if is_other_float else array
@@ -189,11 +190,6 @@ def _as_floatx(array):
 def compiled_loop(model: keras.Model, step: Callable, batch_size: int):
     """Returns the backend's loop of steps, see `jax_loop` and `tensorflow_loop`."""
     return _loop_module().compiled_loop(model, step, batch_size)
-
-
-def draw_order(n: int) -> Iterator[np.ndarray]:
-    """Yields for each epoch the order of `n` rows that Keras would draw."""
-    return _loop_module().draw_order(n)
 
 
 def call_numbers(n: int):

@@ -16,6 +16,11 @@ def is_array(data) -> bool:
     return hasattr(data, "shape") and hasattr(data, "dtype")
 
 
+def in_memory(data) -> bool:
+    """Returns whether `data` is an array that lies in memory, not in a file mapped to it."""
+    return is_array(data) and not isinstance(data, np.memmap)
+
+
 def first_batch(name: str, data):
     """Looks at the first batch of a stream of batches.
 

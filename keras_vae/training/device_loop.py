@@ -3,7 +3,7 @@
 Keras runs its own epochs, callbacks and validation, but over the numbers of the
 calls in place of batches; what it takes for the function of one step makes the
 steps of that call, on rows of the data, which lies on the device. The rows come in
-the order that Keras would draw, so that the logs and all else are those of its loop.
+the order of `RowOrder`, as in Keras's loop, so that the logs and all else are the same.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
-from keras_vae.training import backend, compiler
-from keras_vae.training.checks import is_array
+from keras_vae.training import backend, compiler, row_order
+from keras_vae.training.checks import in_memory
 
 _ENDS = ("begin", "end")
 # A call makes a tenth of an epoch, so that the progress bar moves, within these bounds.
@@ -119,7 +119,7 @@ class StepCallbacks(keras.callbacks.CallbackList):
 def build(vae, arrays: tuple) -> None:
     """Makes what Keras makes of the first batch, which the loop shows it as row numbers."""
     arrays = [array for array in arrays if array is not None]
-    if vae.compiled and all(map(_in_memory, arrays)) and not backend.is_distributed(vae):
+    if vae.compiled and all(map(in_memory, arrays)) and not backend.is_distributed(vae):
         vae._symbolic_build(data_batch=tuple(array[:1] for array in arrays))
 
 
@@ -138,7 +138,7 @@ def applies(vae, arrays: tuple, callbacks=None, **options) -> bool:
         vae.compiled
         and compiler.uses_device_loop(vae)
         and not backend.is_distributed(vae)
-        and all(map(_in_memory, arrays))
+        and all(map(in_memory, arrays))
         and all(options.get(name) is None for name in as_keras)
         and options.get("shuffle", True) in (True, False)
         and keras.config.max_steps_per_epoch() is None
@@ -152,11 +152,6 @@ def applies(vae, arrays: tuple, callbacks=None, **options) -> bool:
 def _n_bytes(array):
     item = getattr(array.dtype, "itemsize", None) or array.dtype.size
     return math.prod(array.shape) * item
-
-
-def _in_memory(data):
-    # A memory map may be larger than the memory.
-    return is_array(data) and not isinstance(data, np.memmap)
 
 
 def needs_each_batch(callbacks) -> bool:
@@ -191,7 +186,7 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     """Runs `keras.Model.fit`, over device loops where `applies`."""
     arrays = (x, y, sample_weight)
     if not applies(vae, arrays, **options):
-        return keras.Model.fit(vae, x, y, batch_size, sample_weight=sample_weight, **options)
+        return row_order.fit(vae, x, y, batch_size, sample_weight, **options)
     batch_size = batch_size or 32
     test_batch_size = options.pop("validation_batch_size", None) or batch_size
     validation_split = options.pop("validation_split", 0.0)
@@ -199,7 +194,7 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     n, test_loop, spare_memory = len(x), None, vae.compiled_loops.spare_memory
     with contextlib.ExitStack() as stack:
         data = stack.enter_context(backend.on_device(arrays, spare_memory))
-        if validation_data is not None and _in_memory(validation_data[0]):
+        if validation_data is not None and in_memory(validation_data[0]):
             test_data = stack.enter_context(backend.on_device(validation_data, spare_memory))
             test_loop = _loop(vae, "test", test_batch_size, test_data, len(validation_data[0]))
         elif validation_data is None and validation_split:
@@ -208,7 +203,9 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
         if test_loop:
             validation_data, test_batch_size = (backend.call_numbers(test_loop.n_calls),), 1
 
-        orders = backend.draw_order(n) if options.pop("shuffle", True) else None
+        orders = None
+        if options.pop("shuffle", True):
+            orders = (vae.row_order.next(n) for _ in itertools.count())
         loop = _loop(vae, "train", batch_size, data, n, orders=orders)
         callbacks = _callbacks(vae, loop, options, options.get("epochs", 1), add_history=True)
         stack.enter_context(_in_place_of_steps(vae, loop, test_loop))

@@ -1,6 +1,6 @@
 """The compiled loop of steps on JAX."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -12,12 +12,6 @@ from jax import numpy as jnp
 def to_device(array: np.ndarray) -> jax.Array:
     """Returns `array` on the device; a CPU uses its memory, if that is aligned."""
     return jax.device_put(array, may_alias=True)
-
-
-def draw_order(n: int) -> Iterator[np.ndarray]:
-    """Yields for each epoch the order of `n` rows that Keras would draw."""
-    while True:
-        yield np.random.permutation(n)
 
 
 def call_numbers(n: int) -> np.ndarray:

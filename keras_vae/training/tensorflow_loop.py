@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -19,18 +19,6 @@ def to_device(array: np.ndarray) -> tf.Tensor:
     if is_cpu() and array.dtype.name in _ALIASED:
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return tf.convert_to_tensor(array)
-
-
-def draw_order(n: int) -> Iterator[np.ndarray]:
-    """Yields for each epoch the order of `n` rows that Keras would draw."""
-
-    @tf.autograph.experimental.do_not_convert
-    def shuffled(_):
-        return tf.random.shuffle(tf.range(n, dtype=tf.int64))
-
-    orders = tf.data.Dataset.range(1).map(shuffled)
-    while True:
-        yield next(iter(orders)).numpy()
 
 
 @functools.lru_cache(maxsize=8)

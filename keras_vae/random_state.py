@@ -1,0 +1,40 @@
+"""What of a model's randomness is saved with its weights, so that a run goes on as it would have.
+
+Layers that draw for the package (`SeededLayer`) save their own state.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.seeded_layer import SeededLayer
+
+_NAMES = ("row_order", "seed_states")
+
+
+def save(vae: keras.Model, store) -> None:
+    """Writes into `store` the order of the rows and the seeds of the user's random layers."""
+    store["row_order"] = vae.row_order.state
+    states = [ops.convert_to_numpy(g.state).astype("int64") for g in _generators(vae)]
+    store["seed_states"] = np.reshape(states, (len(states), -1))
+
+
+def load(vae: keras.Model, store) -> dict:
+    """Takes from `store` what `save` wrote, and returns the rest of it."""
+    rest = {name: store[name] for name in list(store.keys()) if name not in _NAMES}
+    vae.row_order.state = store["row_order"][...]
+    generators, states = _generators(vae), store["seed_states"][...]
+    if len(generators) != len(states):
+        raise ValueError(
+            f"The file holds the seeds of {len(states)} layers that draw random numbers, the model "
+            f"has {len(generators)}: its networks differ from those of the saved model."
+        )
+    for generator, state in zip(generators, states, strict=True):
+        # The backends keep seeds in different integer types.
+        generator.state.assign(ops.cast(state, generator.state.dtype))
+    return rest
+
+
+def _generators(vae):
+    layers = (layer for layer in vae._flatten_layers() if not isinstance(layer, SeededLayer))
+    return [generator for layer in layers for generator in layer._seed_generators]
