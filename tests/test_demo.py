@@ -12,6 +12,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 BACKEND = keras.backend.backend()
+only_once = pytest.mark.skipif(BACKEND != "tensorflow", reason="does not depend on the backend")
 
 
 def start(data, output, *options):
@@ -55,6 +56,7 @@ def test_demo_leaves_a_run_folder(data, tmp_path):
     assert list((output / "logs" / "validation").iterdir())
 
 
+@only_once
 def test_interrupted_demo_leaves_a_loadable_file(data, tmp_path):
     process = start(data, tmp_path / "run", "--epochs", "100000", "--batch-size", "16")
     for line in process.stdout:
@@ -67,6 +69,7 @@ def test_interrupted_demo_leaves_a_loadable_file(data, tmp_path):
     assert int(vae.optimizer.iterations) < 200
 
 
+@only_once
 @pytest.mark.parametrize(
     ("options", "message"),
     [

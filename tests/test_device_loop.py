@@ -48,13 +48,10 @@ def weights(x):
 @pytest.mark.parametrize(
     "fit_kwargs",
     [
-        {},
         {"batch_size": 100},  # the last batch is smaller
         {"batch_size": 1000},  # one batch, smaller than its size
-        {"shuffle": False, "batch_size": None},
-        {"validation_split": 0.3},
         {"validation_split": 0.3, "validation_batch_size": 50, "validation_freq": 2},
-        {"epochs": 4, "initial_epoch": 2},
+        {"shuffle": False, "batch_size": None, "epochs": 4, "initial_epoch": 2},
     ],
     ids=str,
 )
@@ -75,7 +72,6 @@ def test_targets_weights_and_validation_data(x, weights):
     assert_same_runs(noisy, fit_kwargs={**kwargs, "validation_data": (noisy[:70], x[:70])})
     weighted = {"validation_data": (x[:50], x[:50], weights[:50]), "sample_weight": weights}
     assert_same_runs(x, fit_kwargs=weighted)
-    assert_same_runs((x * 255).astype("uint8") // 255, fit_kwargs={"validation_data": x[:40]})
 
 
 @needs_loop
@@ -98,11 +94,10 @@ def test_optimizers(x, optimizer):
 def test_metrics_schedules_and_objectives_with_state(x):
     assert_same_runs(
         x,
-        beta=lambda: kv.schedules.Cyclical(10, high=4.0),
+        objective=lambda: kv.objectives.FactorVAE(kv.schedules.Cyclical(10, high=4.0)),
+        likelihood=lambda: kv.likelihoods.Gaussian("learned"),
         compile_kwargs={"metrics": ["mse"], **SAME_COMPILER},
-    )
-    assert_same_runs(
-        x, objective="factor_vae", likelihood=lambda: kv.likelihoods.Gaussian("learned")
+        rtol=1e-4,  # the discriminator's and the code's gradients oppose each other
     )
     assert_same_runs(x, objective="beta_tc_vae", prior=lambda: kv.priors.GaussianMixture(3))
 

@@ -61,17 +61,21 @@ def test_a_callback_derived_from_one_of_keras_gets_each_batch(x, tmp_path):
 
 def test_other_callbacks_do_not_need_each_batch(x, tmp_path):
     callbacks = keras.callbacks
-    assert uses_loop(x, callbacks=callbacks.EarlyStopping("loss"))
-    assert uses_loop(x, callbacks=[callbacks.LambdaCallback(on_epoch_end=lambda n, logs: None)])
-    assert uses_loop(x, callbacks=[callbacks.ModelCheckpoint(tmp_path / "a.keras")])
-    assert not uses_loop(
-        x, callbacks=[callbacks.ModelCheckpoint(tmp_path / "b.keras", save_freq=3)]
-    )
-    assert uses_loop(x, callbacks=[callbacks.TensorBoard(tmp_path / "logs")])
-    assert uses_loop(x, callbacks=[callbacks.BackupAndRestore(tmp_path / "backup")])
-    assert not uses_loop(x, callbacks=[callbacks.TerminateOnNaN()])
-    by_batch = callbacks.TensorBoard(tmp_path / "logs", update_freq="batch")
-    assert not uses_loop(x, callbacks=[by_batch])
+    by_epoch = [
+        callbacks.EarlyStopping("loss"),
+        callbacks.LambdaCallback(on_epoch_end=lambda n, logs: None),
+        callbacks.ModelCheckpoint(tmp_path / "a.keras"),
+        callbacks.TensorBoard(tmp_path / "logs"),
+        callbacks.BackupAndRestore(tmp_path / "backup"),
+    ]
+    assert uses_loop(x, callbacks=by_epoch)
+    for by_batch in (
+        callbacks.ModelCheckpoint(tmp_path / "b.keras", save_freq=3),
+        callbacks.BackupAndRestore(tmp_path / "backup", save_freq=3),
+        callbacks.TerminateOnNaN(),
+        callbacks.TensorBoard(tmp_path / "logs", update_freq="batch"),
+    ):
+        assert device_loop.needs_each_batch([*by_epoch, by_batch])
 
 
 @pytest.mark.parametrize(

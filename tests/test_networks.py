@@ -53,8 +53,9 @@ def test_conv_vae_of_250_by_250():
     assert decoder.count_params() == dense_count(128, features) + kernels + sum(channels[:-1])
 
 
-@pytest.mark.parametrize("size", [(1, 1), (28, 28), (29, 31), (50, 25)])
-@pytest.mark.parametrize("kernel_size", [3, 4])
+@pytest.mark.parametrize(
+    ("size", "kernel_size"), [((1, 1), 3), ((28, 28), 4), ((29, 31), 3), ((50, 25), 4)]
+)
 def test_conv_decoder_mirrors_the_encoder_at_any_size(size, kernel_size):
     encoder = ConvEncoder((4, 6, 8), kernel_size=kernel_size)
     decoder = ConvDecoder((*size, 2), filters=(8, 6, 4), kernel_size=kernel_size)

@@ -13,6 +13,9 @@ from scipy import special
 import keras_vae as kv
 from keras_vae.objectives import Forward, kernels
 
+slow_on_jax = pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="200 steps take a minute without XLA's optimizations"
+)
 RNG = np.random.default_rng(0)
 MEAN = RNG.normal(size=(5, 3)).astype("float32")
 LOG_VAR = RNG.normal(size=(5, 3)).astype("float32")
@@ -352,6 +355,7 @@ def test_the_discriminator_reaches_no_other_weight(x):
     assert np.abs(without["network"]).max() > 1e-4
 
 
+@slow_on_jax
 def test_the_discriminator_finds_total_correlation():
     """Codes of correlation 0.95 have TC = -½ log(1 - 0.95²) = 1.16 nats."""
     rng = np.random.default_rng(0)
@@ -363,6 +367,7 @@ def test_the_discriminator_finds_total_correlation():
     assert found == pytest.approx(-0.5 * np.log(1 - 0.95**2), abs=0.2)
 
 
+@slow_on_jax
 def test_the_critic_finds_mutual_information():
     """x and z of correlation 0.9 have -½ log(1 - 0.9²) = 0.83 nats; the bound is below."""
     rng = np.random.default_rng(0)

@@ -33,8 +33,7 @@ def trained(x):
     return vae
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_a_file_loads_in_a_fresh_process_on_every_backend(x, trained, backend, tmp_path):
+def test_a_file_loads_in_a_fresh_process_on_another_backend(x, trained, tmp_path):
     trained.save(tmp_path / "vae.keras")
     np.savez(tmp_path / "expected.npz", x=x, z=trained.encode(x))
     run(
@@ -49,7 +48,7 @@ def test_a_file_loads_in_a_fresh_process_on_every_backend(x, trained, backend, t
         history = vae.fit(expected["x"], batch_size=32, verbose=0).history
         assert history["beta"][0] > 1.5 and history["mse"][0] < 1
         """,
-        backend,
+        {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}[BACKEND],
         file=tmp_path / "vae.keras",
         arrays=tmp_path / "expected.npz",
     )
@@ -133,5 +132,6 @@ def test_a_failed_save_leaves_the_old_file(x, trained, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="does not depend on the backend")
 def test_import_does_not_load_tensorflow_probability():
     run("import sys, keras_vae; assert 'tensorflow_probability' not in sys.modules")
