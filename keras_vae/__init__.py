@@ -10,17 +10,19 @@ from keras_vae import (
     schedules,
 )
 from keras_vae.encoder import VariationalEncoder
+from keras_vae.load_model import load_model
 from keras_vae.sample_layer import SampleLayer
 from keras_vae.vae import VAE
-
-__version__ = "0.1.0"
+from keras_vae.version import __version__
 
 __all__ = [
     "VAE",
     "SampleLayer",
     "VariationalEncoder",
+    "__version__",
     "datasets",
     "likelihoods",
+    "load_model",
     "networks",
     "objectives",
     "posteriors",

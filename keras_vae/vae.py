@@ -11,11 +11,13 @@ from keras_vae import likelihoods, measures, objectives, priors, random_state
 from keras_vae.export import export_saved_model
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
+from keras_vae.load_model import check_version
 from keras_vae.parts import check_parts, check_regularizer, connect, posterior_class
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.training import backend, checks, device_loop
 from keras_vae.training.row_order import RowOrder
 from keras_vae.training.weighted_mean import weighted_mean
+from keras_vae.version import __version__
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
 # A context variable, as replicas of tf.distribute run in threads of their own.
@@ -452,8 +454,11 @@ class VAE(keras.Model):
         names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
         parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
         strength = {"regularization_strength": self.regularization_strength}
-        return {**super().get_config(), **parts, **strength}
+        saved_by = {"keras_vae": __version__, "backend": backend.BACKEND}
+        return {**super().get_config(), **parts, **strength, "saved_by": saved_by}
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
+        check_version(config.pop("saved_by")["keras_vae"])
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})

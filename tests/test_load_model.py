@@ -1,0 +1,235 @@
+"""load_model: files of all times and backends, and those that must be refused."""
+
+import json
+import multiprocessing
+import random
+import re
+import signal
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from helpers import make_vae, to_numpy
+
+import keras_vae as kv
+
+BACKEND = keras.backend.backend()
+GOLDEN = sorted(Path(__file__).with_name("golden").glob("*.keras"))
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_a_golden_file_computes_what_it_did(path):
+    vae, expected = kv.load_model(path), np.load(path.with_suffix(".npz"))
+    x = expected["x"]
+    np.testing.assert_allclose(vae.encode(x), expected["z"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(vae.reconstruct(x), expected["reconstruction"], rtol=1e-4, atol=1e-5)
+    assert int(vae.optimizer.iterations) == 6
+    assert vae.row_order.epochs == 3
+    assert np.isfinite(vae.fit(x, verbose=0).history["loss"]).all()
+
+
+@pytest.fixture
+def path(tmp_path):
+    vae = make_vae()
+    vae.build((None, 12))
+    vae.save(tmp_path / "vae.keras")
+    return tmp_path / "vae.keras"
+
+
+def config_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
+def rewrite(path, change):
+    """Changes the config in a file, which keeps good checksums."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(contents["config.json"])
+    change(config)
+    contents["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+
+
+def assert_refused(path, reason):
+    with pytest.raises(ValueError, match=re.escape(f"Cannot load {path}: ") + ".*" + reason):
+        kv.load_model(path)
+
+
+def test_a_file_says_who_wrote_it(path):
+    saved_by = config_of(path)["config"]["saved_by"]
+    assert saved_by == {"keras_vae": kv.__version__, "backend": BACKEND}
+
+
+@pytest.mark.parametrize("version", ["0.2.0", "9.0", "12.1.3.dev0"])
+def test_a_file_of_a_newer_version_is_refused(path, version):
+    rewrite(path, lambda config: config["config"]["saved_by"].update(keras_vae=version))
+    assert_refused(path, f"saved by keras_vae {version}, and this is {kv.__version__}. Install")
+
+
+@pytest.mark.parametrize("version", ["", "new", None])
+def test_a_version_that_is_none_is_refused(path, version):
+    rewrite(path, lambda config: config["config"]["saved_by"].update(keras_vae=version))
+    assert_refused(path, "is no version")
+
+
+HOSTILE = {
+    "a class that starts a process": (
+        {"module": "subprocess", "class_name": "Popen", "config": {"args": ["touch", "FILE"]}},
+        "needs 'Popen', which Keras does not know",
+    ),
+    "a function of the interpreter": (
+        {"module": "builtins", "class_name": "function", "config": "exec"},
+        "needs 'exec', which Keras does not know",
+    ),
+    "a lambda": (
+        {"class_name": "__lambda__", "config": {"value": "4wEAAAAA"}},
+        "no code of a file is run",
+    ),
+    "a layer around a lambda": (
+        {
+            "module": "keras.layers",
+            "class_name": "Lambda",
+            "config": {"function": {"class_name": "__lambda__", "config": {"value": "4wEA"}}},
+        },
+        "no code of a file is run",
+    ),
+    "a module of the file's choice": (
+        {"module": "keras_vae.files", "class_name": "written_beside", "config": {"path": "FILE"}},
+        "needs 'written_beside', which Keras does not know",
+    ),
+    "a download": (
+        {
+            "module": "keras.utils",
+            "class_name": "get_file",
+            "config": {"fname": "FILE", "origin": "file:///etc/hostname"},
+        },
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_code_of_a_file_is_run(path, kind):
+    written = path.with_name("written")
+    part, reason = HOSTILE[kind]
+    part = json.loads(json.dumps(part).replace("FILE", str(written)))
+    rewrite(path, lambda config: config["config"].update(regularizer=part))
+    assert_refused(path, reason)
+    assert not written.exists()
+
+
+def test_what_is_no_model_file_is_refused(path, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere"):
+        kv.load_model(tmp_path / "nowhere.keras")
+    for content in (b"", b"not an archive", path.read_bytes()[:-100]):
+        other = tmp_path / "other.keras"
+        other.write_bytes(content)
+        assert_refused(other, "it is no whole .keras file")
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    assert_refused(other, "it lacks metadata.json, model.weights.h5")
+
+
+def mutations(content, n):
+    """Yields copies of `content` with flipped, zeroed, doubled, inserted or cut-off bytes."""
+    rng = random.Random(0)
+    for _ in range(n):
+        mutated, start = bytearray(content), rng.randrange(len(content))
+        end = start + rng.randrange(1, 2000)
+        kind = rng.choice(("flip", "zero", "double", "insert", "cut", "directory"))
+        if kind == "flip":
+            mutated[start] ^= 1 << rng.randrange(8)
+        elif kind == "zero":
+            mutated[start:end] = bytes(len(mutated[start:end]))
+        elif kind == "double":
+            mutated[start:start] = mutated[start:end]
+        elif kind == "insert":
+            mutated[start:start] = rng.randbytes(9)
+        elif kind == "cut":
+            del mutated[start:]
+        else:
+            mutated[-rng.randrange(1, 250)] = rng.randrange(256)
+        yield bytes(mutated)
+
+
+def test_a_thousand_damaged_files_are_refused_or_harmless(path, x):
+    content = path.read_bytes()
+    z = kv.load_model(path).encode(x)
+    refused = 0
+    for mutated in mutations(content, 1000):
+        path.write_bytes(mutated)
+        try:
+            vae = kv.load_model(path)
+        except ValueError as error:
+            assert str(error).startswith(f"Cannot load {path}: ")
+            refused += 1
+        else:  # what was hit does not matter, such as a date
+            np.testing.assert_array_equal(vae.encode(x), z)
+    assert refused > 900
+
+
+class Unregistered(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+
+def unregistered(target, params):
+    return -keras.ops.sum(keras.ops.abs(target - params), axis=-1)
+
+
+def test_what_is_not_registered_is_said_with_the_line_to_add(tmp_path):
+    network = keras.Sequential([Unregistered(), keras.layers.Dense(4)])
+    for name, parts in {
+        "class Unregistered": {"encoder": kv.VariationalEncoder(3, network)},
+        "def unregistered": {"likelihood": unregistered},
+    }.items():
+        vae = make_vae(**parts)
+        vae.build((None, 12))
+        vae.save(tmp_path / "vae.keras")
+        line = r"`@keras.saving.register_keras_serializable\(\)` on the line above "
+        assert_refused(tmp_path / "vae.keras", line + f"`{name}`")
+    with keras.saving.custom_object_scope({"unregistered": unregistered}):
+        kv.load_model(tmp_path / "vae.keras")
+
+
+def test_encoder_and_decoder_are_saved_on_their_own(x, tmp_path):
+    vae = make_vae()
+    vae.build((None, 12))
+    keras.saving.save_model(vae.encoder, tmp_path / "encoder.keras")
+    keras.saving.save_model(vae.decoder, tmp_path / "decoder.keras")
+    encoder = kv.load_model(tmp_path / "encoder.keras")
+    decoder = kv.load_model(tmp_path / "decoder.keras")
+    z = to_numpy(encoder(x)[0])
+    np.testing.assert_allclose(z, vae.encode(x), rtol=1e-5, atol=1e-6)
+    means = keras.ops.sigmoid(decoder(z))
+    np.testing.assert_allclose(to_numpy(means), vae.reconstruct(x), rtol=1e-5, atol=1e-6)
+
+
+def save_for_ever(vae, path):
+    while True:
+        vae.save(path)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="TensorFlow and JAX do not work in a forked process")
+def test_a_process_killed_while_it_saves_leaves_a_whole_file(path):
+    rng, vae = random.Random(0), kv.load_model(path)
+    left_overs = 0
+    for _ in range(100):
+        process = multiprocessing.get_context("fork").Process(
+            target=save_for_ever, args=(vae, path), daemon=True
+        )
+        process.start()
+        process.join(0.1 * rng.random())
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        left_overs += len(list(path.parent.iterdir())) > 1
+        kv.load_model(path)
+    assert left_overs > 10, "The kills did not hit what they were to hit."
+    vae.save(path)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
