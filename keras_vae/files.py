@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def written_beside(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; it takes the place of `path` at the end.
+    """Gives a path beside `path`, for a file or folder; it takes the place of `path` at the end.
 
     If the block raises, what it wrote is removed and `path` is left alone. What a
     killed process left beside is removed by the next that writes there.
@@ -19,13 +20,26 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
         raise FileNotFoundError(f"Cannot write {path}: there is no folder {path.parent}.")
     for left in path.parent.glob(f".saving-*-{glob.escape(path.name)}"):
         if not _is_running(left.name.split("-")[1]):
-            left.unlink(missing_ok=True)
+            _remove(left)
     beside = path.with_name(f".saving-{os.getpid()}-{path.name}")
     try:
         yield beside
-        os.replace(beside, path)
+        if path.is_dir():  # which a folder cannot replace in one step
+            aside = path.with_name(f".saving-{os.getpid()}-old-{path.name}")
+            os.replace(path, aside)
+            os.replace(beside, path)
+            _remove(aside)
+        else:
+            os.replace(beside, path)
     finally:
-        beside.unlink(missing_ok=True)
+        _remove(beside)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_running(process_id):

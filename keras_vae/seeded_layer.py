@@ -23,6 +23,12 @@ class SeededLayer(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
+    def generator(self, seed=None) -> keras.random.SeedGenerator:
+        """Returns the layer's generator, or one of a given seed; a given generator as it is."""
+        if isinstance(seed, keras.random.SeedGenerator):
+            return seed
+        return self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
+
     def save_own_variables(self, store):
         super().save_own_variables(store)
         store["seed_state"] = ops.convert_to_numpy(self.seed_generator.state)

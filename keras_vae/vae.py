@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import likelihoods, measures, objectives, priors, random_state
-from keras_vae.export import export_saved_model
+from keras_vae.export import export
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.load_model import check_version
@@ -371,6 +371,27 @@ class VAE(keras.Model):
         """Returns the means of p(x|z) at the posterior means of x, `(n, *features)`."""
         return self.compiled_inference("reconstruct", self.call, x, self.input_features, batch_size)
 
+    def score(self, x, batch_size: int = 128) -> np.ndarray:
+        """Returns a score of how usual x is, without randomness, `(n,)`, in nats.
+
+        It is log p(x|z) + log p(z) - log q(z|x) at the posterior mean, with the
+        KL in place of the last two terms where it has a closed form. Higher is
+        more usual. It ranks as the ELBO does, but is no bound: `evaluate` and
+        `log_likelihood` draw z.
+        """
+        return self.compiled_inference(
+            "score", self.score_given, x, self.input_features, batch_size
+        )
+
+    def score_given(self, x):
+        """Returns `score` of the tensor x as a tensor."""
+        checks.check_target_shape(x.shape[1:], self.target_features)
+        posterior = self.posterior(x)
+        z, log_qz = posterior.from_base(posterior.base()[0])
+        kl = posterior.kl_divergence(self.prior)
+        kl = log_qz - self.prior.log_prob(z) if kl is None else kl
+        return self.likelihood.log_prob(x, self.params_given(z)) - kl
+
     def sample(self, n: int, seed: int | None = None, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`."""
         self.check_built("sample")
@@ -436,19 +457,34 @@ class VAE(keras.Model):
         with written_beside(filepath) as path:
             super().save_weights(path, overwrite=True)
 
-    def export(self, filepath, format="tf_saved_model", **kwargs):
-        """Writes the model for serving, without randomness.
+    def export(
+        self, filepath, format: str = "tf_saved_model", endpoint: str = "reconstruct"
+    ) -> dict[str, float]:
+        """Writes the model for serving, without randomness, and checks what it wrote.
 
-        `"tf_saved_model"` has the endpoints `serve`, `reconstruct`, `encode`
-        and `decode`, see `keras_vae.export.export_saved_model`; the other
-        formats of `keras.Model.export` hold the reconstruction.
+        The functions are `reconstruct`, `encode`, `decode` and `score`. A
+        SavedModel holds them all, and from TensorFlow `sample`, see
+        `keras_vae.export.saved_model`; docs/serving.md has the table of what
+        each backend can write.
+
+        Args:
+            filepath: the folder of a SavedModel; for the other formats a file
+                that ends in `.onnx`, `.tflite` or `.pt2`, or else a folder for
+                one such file per function.
+            format: `"tf_saved_model"`, `"onnx"`, `"litert"` or `"torch"`.
+            endpoint: the function that a single file holds.
+
+        Returns:
+            The largest absolute difference between what the file and what the
+            model computes, by function.
+
+        Raises:
+            ValueError: if the model is not built, or a name is unknown.
+            RuntimeError: if the backend cannot write the format, or what it
+                wrote does not compute what the model does.
+            ImportError: if a package that the format needs is not installed.
         """
-        if format == "tf_saved_model":
-            export_saved_model(self, filepath)
-        else:
-            self.check_built("export")
-            self(ops.zeros((1, *self.input_features)))  # Keras exports only what was called.
-            super().export(filepath, format=format, **kwargs)
+        return export(self, filepath, format, endpoint)
 
     def get_config(self):
         names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")

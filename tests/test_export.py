@@ -1,3 +1,6 @@
+"""Exported files, run by the runtimes that they are for."""
+
+import itertools
 import os
 import subprocess
 import sys
@@ -8,8 +11,40 @@ import pytest
 from helpers import make_vae, to_numpy
 
 import keras_vae as kv
+from keras_vae.export.endpoints import endpoints
 
 BACKEND = keras.backend.backend()
+no_torch = pytest.mark.skipif(BACKEND == "torch", reason="Keras writes no SavedModel on torch")
+tensorflow_only = pytest.mark.skipif(BACKEND != "tensorflow", reason="written from TensorFlow only")
+
+
+@pytest.fixture(scope="module")
+def trained(x):
+    vae = make_vae()
+    vae.fit(x, verbose=0)
+    return vae
+
+
+@pytest.fixture(scope="module")
+def expected(x, trained):
+    """What the model computes of x, by endpoint and output."""
+    z_mean, z_log_var = (to_numpy(t) for t in trained.posterior_params(x).values())
+    return {
+        "reconstruct": {"reconstruction": trained.reconstruct(x)},
+        "encode": {"z_mean": z_mean, "z_log_var": z_log_var},
+        "decode": {"reconstruction": trained.decode(z_mean)},
+        "score": {"score": trained.score(x)},
+    }
+
+
+def inputs(name, x, expected):
+    return expected["encode"]["z_mean"] if name == "decode" else x
+
+
+def assert_close(found, values):
+    for name, value in values.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5, rtol=1e-5, err_msg=name)
+
 
 SERVE = """
 import sys
@@ -21,7 +56,7 @@ arrays = np.load(sys.argv[2])
 x, z_mean = arrays["x"], arrays["z_mean"]
 
 def check(found, expected):
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
 
 for n in (1, 7, len(x)):
     check(served.reconstruct(x[:n]), arrays["reconstruction"][:n])
@@ -29,21 +64,22 @@ for n in (1, 7, len(x)):
     check(served.encode(x[:n])["z_mean"], z_mean[:n])
     check(served.encode(x[:n])["z_log_var"], arrays["z_log_var"][:n])
     check(served.decode(z_mean[:n]), arrays["reconstruction"][:n])
+    check(served.score(x[:n]), arrays["score"][:n])
 signature = served.signatures["encode"](x=tf.constant(x))
 check(signature["z_mean"], z_mean)
-assert {"serve", "reconstruct", "encode", "decode"} <= set(served.signatures)
+assert served.signatures["decode"].structured_input_signature[1]["z"].shape == (None, 3)
+assert {"serve", "reconstruct", "encode", "decode", "score"} <= set(served.signatures)
 assert "keras_vae" not in sys.modules  # TensorFlow itself imports Keras
 """
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras writes no SavedModel on torch")
-def test_saved_model_runs_where_there_is_only_tensorflow(x, tmp_path):
-    vae = make_vae()
-    vae.fit(x, verbose=0)
-    vae.export(tmp_path / "served")
-    z_mean, z_log_var = (to_numpy(t) for t in vae.posterior_params(x).values())
-    np.savez(tmp_path / "arrays.npz", x=x, z_mean=z_mean, z_log_var=z_log_var,
-             reconstruction=vae.reconstruct(x))  # fmt: skip
+@no_torch
+def test_saved_model_runs_where_there_is_only_tensorflow(x, trained, expected, tmp_path):
+    differences = trained.export(tmp_path / "served")
+    assert set(differences) == set(expected)
+    assert max(differences.values()) < 1e-5
+    arrays = {name: value for outputs in expected.values() for name, value in outputs.items()}
+    np.savez(tmp_path / "arrays.npz", x=x, **arrays)
     script = tmp_path / "serve.py"
     script.write_text(SERVE)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
@@ -51,8 +87,29 @@ def test_saved_model_runs_where_there_is_only_tensorflow(x, tmp_path):
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras writes no SavedModel on torch")
+@tensorflow_only
+@pytest.mark.parametrize("prior", ["standard_normal", "gaussian_mixture", "vamp"])
+def test_a_saved_model_samples_by_seed(x, prior, tmp_path):
+    import tensorflow as tf
+
+    vae = make_vae(prior=prior)
+    vae.build((None, 12))
+    vae.export(tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served")
+    sample = served.sample(4000, 1).numpy()
+    assert sample.shape == (4000, 12)
+    np.testing.assert_array_equal(served.sample(4000, 1), sample)
+    assert not np.allclose(served.sample(4000, 2), sample)
+    # The model draws other noise, of the same distribution.
+    drawn = vae.sample(4000, seed=0)
+    error = drawn.std(axis=0) / np.sqrt(2000)
+    assert (np.abs(sample.mean(axis=0) - drawn.mean(axis=0)) < 5 * error).all()
+
+
+@no_torch
 def test_images_are_exported_too(tmp_path):
+    import tensorflow as tf
+
     images = (np.random.default_rng(0).random((8, 9, 9, 1)) < 0.3).astype("float32")
     vae = kv.VAE(
         kv.VariationalEncoder(2, kv.networks.ConvEncoder((4,))),
@@ -60,28 +117,127 @@ def test_images_are_exported_too(tmp_path):
     )
     vae.build((None, 9, 9, 1))
     vae.export(str(tmp_path / "served"))
-    import tensorflow as tf
-
     served = tf.saved_model.load(str(tmp_path / "served"))
     np.testing.assert_allclose(served.serve(images), vae.reconstruct(images), atol=1e-5)
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="what torch cannot do")
-def test_torch_says_how_to_get_a_saved_model(tmp_path):
-    vae = make_vae()
-    vae.build((None, 12))
-    with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
-        vae.export(tmp_path / "served")
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="the extra installs TensorFlow's converter")
-def test_onnx_of_a_model_that_was_only_built(x, tmp_path):
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"posterior": "full_covariance_normal", "prior": "gaussian_mixture"},
+        {"posterior": "inverse_autoregressive_flow", "likelihood": "laplace"},
+        {"posterior": "von_mises_fisher", "prior": "uniform_on_sphere"},
+    ],
+    ids=lambda parts: parts.get("posterior", "default"),
+)
+def test_onnx_with_named_inputs_and_outputs_of_any_batch_size(x, parts, tmp_path):
     import onnxruntime
 
-    vae = make_vae()
+    parts = dict(parts)
+    network = kv.networks.DenseEncoder((8,))
+    encoder = kv.VariationalEncoder(3, network, parts.pop("posterior", "diagonal_normal"))
+    vae = make_vae(encoder=encoder, **parts)
     vae.build((None, 12))
-    vae.export(str(tmp_path / "vae.onnx"), format="onnx", verbose=False)
-    session = onnxruntime.InferenceSession(tmp_path / "vae.onnx")
-    for n in (1, 7):
-        (found,) = session.run(None, {session.get_inputs()[0].name: x[:n]})
-        np.testing.assert_allclose(found, vae.reconstruct(x[:n]), atol=1e-5)
+    differences = vae.export(tmp_path / "onnx", format="onnx")
+    assert max(differences.values()) < 1e-4
+    for name, endpoint in endpoints(vae).items():
+        session = onnxruntime.InferenceSession(tmp_path / "onnx" / f"{name}.onnx")
+        (given,) = session.get_inputs()
+        assert (given.name, given.shape) == (endpoint.input_name, ["batch", *endpoint.features])
+        values = vae.encode(x) if name == "decode" else x
+        outputs = endpoint.named_outputs(keras.ops.convert_to_tensor(values))
+        names = [output.name for output in session.get_outputs()]
+        assert names == list(outputs)
+        for n in (1, 7):
+            found = session.run(None, {given.name: values[:n]})
+            expected = {key: to_numpy(value)[:n] for key, value in outputs.items()}
+            assert_close(dict(zip(names, found, strict=True)), expected)
+
+
+@tensorflow_only
+def test_litert_of_any_batch_size(x, trained, expected, tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    differences = trained.export(tmp_path / "lite", format="litert")
+    assert max(differences.values()) < 1e-5
+    for name, outputs in expected.items():
+        interpreter = Interpreter(str(tmp_path / "lite" / f"{name}.tflite"))
+        (given,) = interpreter.get_input_details()
+        for n in (1, 7):
+            interpreter.resize_tensor_input(given["index"], (n, *given["shape"][1:]))
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(given["index"], inputs(name, x, expected)[:n])
+            interpreter.invoke()
+            found = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+            for value in outputs.values():
+                assert any(np.allclose(value[:n], f, atol=1e-5, rtol=1e-5) for f in found)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="written from torch only")
+def test_exported_program(x, trained, expected, tmp_path):
+    import torch
+
+    trained.export(tmp_path / "encode.pt2", format="torch", endpoint="encode")
+    program = torch.export.load(tmp_path / "encode.pt2").module()
+    found = dict(zip(("z_mean", "z_log_var"), program(torch.tensor(x[:1])), strict=True))
+    assert_close(found, {name: value[:1] for name, value in expected["encode"].items()})
+
+
+@pytest.mark.parametrize(
+    ("format", "backends"),
+    [("tf_saved_model", ("torch",)), ("litert", ("jax",)), ("torch", ("tensorflow", "jax"))],
+)
+def test_what_a_backend_cannot_write_is_refused_with_the_way_round(
+    trained, tmp_path, format, backends
+):
+    if BACKEND not in backends:
+        pytest.skip(f"{BACKEND} writes it")
+    with pytest.raises(RuntimeError, match=r"vae.save\(.*KERAS_BACKEND="):
+        trained.export(tmp_path / "served", format=format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_use(trained, tmp_path):
+    with pytest.raises(ValueError, match="the model is not built"):
+        make_vae().export(tmp_path / "a.onnx", format="onnx")
+    with pytest.raises(ValueError, match=r"Unknown format 'tflite'. Known formats: .*'litert'"):
+        trained.export(tmp_path / "a.tflite", format="tflite")
+    with pytest.raises(ValueError, match=r"Unknown endpoint 'sample'. Known: 'reconstruct', 'enc"):
+        trained.export(tmp_path / "a.onnx", format="onnx", endpoint="sample")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_export_leaves_the_old_one(x, trained, tmp_path, monkeypatch):
+    trained.export(tmp_path / "onnx", format="onnx")
+    old = {path.name: path.read_bytes() for path in (tmp_path / "onnx").iterdir()}
+    trained.export(tmp_path / "onnx", format="onnx")  # in place of it
+    assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == sorted(old)
+    # A model that computes something else after than before it is written.
+    calls = itertools.count()
+    monkeypatch.setattr(trained, "score_given", lambda x: trained.call(x) + 0.1 * next(calls))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "onnx").iterdir()}
+    with pytest.raises(RuntimeError, match="score differs from the model's by"):
+        trained.export(tmp_path / "onnx", format="onnx")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "onnx").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["onnx"]
+
+
+def test_score_is_the_elbo_at_the_posterior_mean(x, trained):
+    from scipy import stats
+
+    params = {name: to_numpy(t) for name, t in trained.posterior_params(x).items()}
+    variance = np.exp(params["z_log_var"])
+    kl = 0.5 * (params["z_mean"] ** 2 + variance - 1 - params["z_log_var"]).sum(1)
+    log_px = stats.bernoulli.logpmf(x, trained.reconstruct(x)).sum(1)
+    np.testing.assert_allclose(trained.score(x), log_px - kl, rtol=1e-4)
+    noise = np.random.default_rng(0).random(x.shape).round().astype("float32")
+    assert np.median(trained.score(noise)) < np.median(trained.score(x))
+
+
+def test_score_needs_a_target_like_x():
+    vae = make_vae(decoder=kv.networks.DenseDecoder(5, (8,)))
+    vae.build((None, 12))
+    with pytest.raises(ValueError, match="target"):
+        vae.score(np.zeros((2, 12)))
+    assert "score" not in endpoints(vae)

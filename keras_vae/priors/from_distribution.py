@@ -88,7 +88,7 @@ class FromDistribution(SeededLayer):
 
     def sample(self, n: int, seed: int | None = None):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
-        generator = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
+        generator = self.generator(seed)
         return self.distribution().sample(n, seed=ops.cast(generator.next(), "int32"))
 
     def get_config(self):

@@ -54,7 +54,7 @@ class GaussianMixture(SeededLayer):
 
     def sample(self, n: int, seed: int | None = None):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
-        seed = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
+        seed = self.generator(seed)
         logits = ops.expand_dims(ops.convert_to_tensor(self.logits), 0)
         component = ops.squeeze(keras.random.categorical(logits, n, seed=seed), 0)
         mean, log_var = (ops.take(w, component, axis=0) for w in (self.means, self.log_vars))

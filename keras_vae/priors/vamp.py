@@ -108,7 +108,7 @@ class VampPrior(SeededLayer):
 
     def sample(self, n: int, seed: int | None = None):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
-        seed = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
+        seed = self.generator(seed)
         component = keras.random.randint((n,), 0, self.n_components, seed=seed)
         inputs = ops.take(self.inputs, component, axis=0)
         return ops.squeeze(self._components(inputs).sample(1, seed), axis=0)

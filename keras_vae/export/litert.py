@@ -1,0 +1,43 @@
+"""LiteRT: the format of TensorFlow Lite's successor, for phones and small devices."""
+
+from keras_vae.export.endpoints import EndpointModel
+from keras_vae.export.requirements import require
+from keras_vae.training.backend import BACKEND
+
+
+def write_litert(model: EndpointModel, path: str) -> float:
+    """Writes `model` and checks the file.
+
+    From TensorFlow the batch has any size, after `resize_tensor_input`; from
+    torch it has size 1.
+
+    Returns:
+        The largest difference of what the LiteRT interpreter computes from the model.
+
+    Raises:
+        RuntimeError: on the JAX backend, which cannot write this format.
+        ImportError: if the converter or the interpreter is missing.
+    """
+    if BACKEND == "jax":
+        raise RuntimeError(
+            'The JAX backend cannot write LiteRT. Save the model with vae.save("vae.keras"), and '
+            "load and export it in a process with KERAS_BACKEND=tensorflow."
+        )
+    require("LiteRT", "ai_edge_litert", *(["litert_torch"] if BACKEND == "torch" else []))
+    from ai_edge_litert.interpreter import Interpreter
+
+    spec = model.endpoint.input_spec
+    if BACKEND == "torch":
+        spec.shape = (1, *spec.shape[1:])
+    model.export(path, format="litert", verbose=False, input_signature=[spec])
+    interpreter = Interpreter(path)
+    # In the file outputs have other names, but the signature's order.
+    signature = interpreter.get_signature_list()["serving_default"]["outputs"]
+    runner = interpreter.get_signature_runner("serving_default")
+    (input_name,) = runner.get_input_details()
+
+    def run(x):
+        outputs = runner(**{input_name: x})
+        return [outputs[name] for name in sorted(signature)]
+
+    return model.endpoint.largest_difference(run, (1,) if BACKEND == "torch" else (1, 3))
