@@ -1,18 +1,25 @@
-# Sourced by the other scripts: makes .venv and installs the package into it.
+# Sourced by the other scripts: makes virtual environments and installs into them.
 
 # Usage: ensure_venv EXTRAS   e.g. ensure_venv plots,jax
-# Quick when neither the extras nor what is to be installed has changed.
+# The package with these extras, in .venv.
 ensure_venv() {
-  local stamp=".venv/.installed-$1"
-  if [ ! -x .venv/bin/python ]; then
-    echo "Making .venv with $(find_python) ..."
-    rm -rf .venv
-    "$(find_python)" -m venv .venv
+  ensure_installed .venv "$1" "keras_vae[$1]" --editable ".[$1]"
+}
+
+# Usage: ensure_installed VENV NAME TITLE PIP_ARGUMENTS...
+# Quick when what was installed under NAME is still what is to be installed.
+ensure_installed() {
+  local venv=$1 stamp="$1/.installed-$2" title=$3
+  shift 3
+  if [ ! -x "$venv/bin/python" ]; then
+    echo "Making $venv with $(find_python) ..."
+    rm -rf "$venv"
+    "$(find_python)" -m venv "$venv"
   fi
   if ! cat pyproject.toml scripts/constraints.txt | cmp -s - "$stamp"; then
-    echo "Installing keras_vae[$1] into .venv; the first time takes a few minutes ..."
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-      --constraint scripts/constraints.txt --editable ".[$1]"
+    echo "Installing $title into $venv; the first time takes a few minutes ..."
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+      --constraint scripts/constraints.txt "$@"
     cat pyproject.toml scripts/constraints.txt >"$stamp"
   fi
 }
