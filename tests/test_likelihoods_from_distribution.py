@@ -1,6 +1,5 @@
 """Likelihoods made of TensorFlow Probability distributions."""
 
-
 import keras
 import numpy as np
 import pytest
