@@ -475,8 +475,8 @@ class VAE(keras.Model):
             endpoint: the function that a single file holds.
 
         Returns:
-            The largest absolute difference between what the file and what the
-            model computes, by function.
+            The largest difference between what the file and what the model
+            computes, by function, in parts of the largest value where that is above 1.
 
         Raises:
             ValueError: if the model is not built, or a name is unknown.
