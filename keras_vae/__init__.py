@@ -1,6 +1,7 @@
 """Variational autoencoders for Keras 3."""
 
 from keras_vae import (
+    callbacks,
     datasets,
     likelihoods,
     networks,
@@ -20,6 +21,7 @@ __all__ = [
     "SampleLayer",
     "VariationalEncoder",
     "__version__",
+    "callbacks",
     "datasets",
     "likelihoods",
     "load_model",

@@ -110,7 +110,22 @@ def active_units(vae, x, threshold: float = 0.01, batch_size: int = 128) -> int:
     Reference:
         Burda et al., "Importance weighted autoencoders", 2016, section 5.2.
     """
-    return int((vae.encode(x, batch_size).var(axis=0) > threshold).sum())
+    return count_active_units(vae.encode(x, batch_size), threshold)
+
+
+def count_active_units(z, threshold: float = 0.01) -> int:
+    """Counts the dimensions of codes, `(n, latent_dim)`, whose variance is above `threshold`."""
+    return int((z.var(axis=0) > threshold).sum())
+
+
+def has_kl_per_dimension(vae) -> bool:
+    """Returns whether the KL of a built VAE has a closed form per latent dimension."""
+    posterior = vae.posterior(ops.zeros((1, *vae.input_features)))
+    return _kl_per_dimension(posterior, vae.prior) is not None
+
+
+def _kl_per_dimension(posterior, prior):
+    return getattr(posterior, "kl_divergence_per_dimension", lambda prior: None)(prior)
 
 
 def kl_per_dimension(vae, x, batch_size: int = 128) -> np.ndarray:
@@ -127,7 +142,7 @@ def kl_per_dimension(vae, x, batch_size: int = 128) -> np.ndarray:
 
     def per_dimension(x):
         posterior = vae.posterior(x)
-        kl = getattr(posterior, "kl_divergence_per_dimension", lambda prior: None)(vae.prior)
+        kl = _kl_per_dimension(posterior, vae.prior)
         if kl is None:
             raise ValueError(
                 f"The KL of a {type(posterior).__name__} to a {type(vae.prior).__name__} has no "

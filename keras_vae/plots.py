@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_vae import measures
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -40,26 +42,36 @@ def samples(vae: "VAE", rows: int = 6, columns: int = 10, seed: int | None = Non
     return image_grid(images.reshape(rows, columns, *images.shape[1:]))
 
 
-def traversal(vae: "VAE", x, index: int = 0, limit: float = 2.5, columns: int = 11) -> "Figure":
+def traversal(
+    vae: "VAE",
+    x,
+    index: int = 0,
+    limit: float = 2.5,
+    columns: int = 11,
+    rows: int | None = None,
+) -> "Figure":
     """Draws what each latent dimension does: one row per dimension, all others held.
 
-    Rows are ordered by the mean KL of their dimension over `x`, the most
-    informative first; a dimension of about 0 nats changes nothing.
+    Rows are ordered by the mean KL of their dimension over `x`, in nats, the most
+    informative first; a dimension of about 0 nats changes nothing. Where the KL
+    has no closed form per dimension, they are ordered by the variance of the code.
 
     Args:
-        vae: a trained VAE of images, with a normal posterior and the standard
-            normal prior.
+        vae: a trained VAE of images.
         x: images; those that the KL is averaged over.
         index: the image in `x` whose code is varied.
         limit: the varied dimension goes from `-limit` to `limit`, in standard
             deviations of the prior.
         columns: number of values in between, both ends included.
+        rows: how many dimensions to draw; all by default.
 
     Returns:
         The figure.
     """
-    mean, kl = vae.encode(x[: index + 1]), vae.kl_per_dimension(np.asarray(x[:512]))
-    order = np.argsort(-kl)
+    mean, some = vae.encode(x[: index + 1]), np.asarray(x[:512])
+    by_kl = measures.has_kl_per_dimension(vae)
+    weight = vae.kl_per_dimension(some) if by_kl else vae.encode(some).var(axis=0)
+    order = np.argsort(-weight)[:rows]
     values = np.linspace(-limit, limit, columns)
     codes = np.tile(mean[index], (len(order), columns, 1))
     for row, dimension in enumerate(order):
@@ -67,7 +79,7 @@ def traversal(vae: "VAE", x, index: int = 0, limit: float = 2.5, columns: int = 
     images = vae.decode(codes.reshape(-1, codes.shape[-1]))
     return image_grid(
         images.reshape(*codes.shape[:2], *images.shape[1:]),
-        row_labels=[f"$z_{{{dimension}}}$   KL {kl[dimension]:.2f}" for dimension in order],
+        row_labels=[f"$z_{{{d}}}$   {'KL' if by_kl else 'var'} {weight[d]:.2f}" for d in order],
         column_labels=[f"{value:+.1f}" for value in values],
     )
 

@@ -13,6 +13,9 @@ PAGE = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="ut
 EXAMPLES = re.findall(r"^##+ ([^\n]+)\n((?:(?!^##).)*?)```python\n(.*?)```", PAGE, re.M | re.S)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="XLA takes minutes for what two backends show"
+)
 @pytest.mark.parametrize(("title", "code"), [(t, c) for t, _, c in EXAMPLES], ids=lambda s: s[:30])
 def test_example(title, code):
     namespace = {

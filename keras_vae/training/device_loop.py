@@ -162,6 +162,8 @@ def needs_each_batch(callbacks) -> bool:
 
 
 def _needs_each_batch(callback):
+    if getattr(callback, "takes_groups_of_batches", False):
+        return False
     for name in (f"on_{when}batch_{end}" for when in ("", "train_", "test_") for end in _ENDS):
         method = getattr(callback, name)
         if not method.__module__.startswith("keras."):

@@ -1,0 +1,98 @@
+"""TrainingWatch: says when a VAE collapses or a term is not finite, and what to try."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae import measures
+
+
+class TrainingWatch(keras.callbacks.Callback):
+    """Warns of a collapsed posterior, and stops at a term that is not finite.
+
+    A posterior is called collapsed when at most `min_active` latent dimensions
+    vary with x: the decoder does without the code. It is said once, in one line,
+    and `active_units` is in the logs of each epoch. When a term of the loss is
+    NaN or infinite, one line says which and in which batches, weights and optimizer
+    go back to the end of the last good epoch, and the training ends.
+
+    `fit` on arrays keeps its speed: batches are looked at in groups, so that
+    the line names a range of them. With Keras's own loop it names the batch.
+
+    Args:
+        x: data of shape `(n, *features)` to count active units on; at most 512
+            rows are used. Without it only finiteness is watched.
+        patience: epochs before a collapse is said, as a warm-up of β may begin in one.
+        min_active: so many active units or fewer are a collapse.
+
+    Attributes:
+        messages: the lines that were said.
+    """
+
+    # Tells `fit` that this callback need not see each batch.
+    takes_groups_of_batches = True
+
+    def __init__(self, x=None, patience: int = 3, min_active: int = 0):
+        super().__init__()
+        self.x = None if x is None else np.asarray(x[:512])
+        self.patience = patience
+        self.min_active = min_active
+        self.messages = []
+
+    def on_train_begin(self, logs=None):
+        self.messages.clear()
+        self.epoch, self.collapsed_epochs = 0, 0
+        self.good_state = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.last_good_batch = epoch, -1
+        if self.good_state is None:
+            self.good_state = self._state()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.stop_training:
+            return
+        bad = [name for name, value in (logs or {}).items() if not np.isfinite(float(value))]
+        if not bad:
+            self.last_good_batch = batch
+            return
+        # The loss is the sum of the terms, and tells the least.
+        terms = ", ".join([name for name in bad if name != "loss"] or bad)
+        first = self.last_good_batch + 1
+        batches = f"batch {batch}" if first >= batch else f"batches {first} to {batch}"
+        for variable, value in zip(self._variables(), self.good_state, strict=True):
+            variable.assign(value)
+        self.model.stop_training = True
+        self._say(
+            f"Epoch {self.epoch + 1}, {batches}: {terms} is not finite. Weights and optimizer are "
+            "again those of the last good epoch. Try a smaller learning rate, clipnorm=1.0 in the "
+            "optimizer, or data scaled to the likelihood's range."
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.messages and self.model.stop_training:
+            return
+        self.good_state = self._state()
+        if self.x is None:
+            return
+        active = measures.count_active_units(self.model.encode(self.x))
+        if logs is not None:
+            logs["active_units"] = active
+        self.collapsed_epochs = self.collapsed_epochs + 1 if active <= self.min_active else 0
+        if self.collapsed_epochs == self.patience:
+            self._say(
+                f"Epoch {epoch + 1}: the posterior has collapsed, {active} of "
+                f"{self.model.latent_dim} latent dimensions are active. Try a smaller β, a β that "
+                "grows (beta=keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)), "
+                'objective="free_bits", or a weaker decoder.'
+            )
+
+    def _variables(self):
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _state(self):
+        return [ops.convert_to_numpy(variable) for variable in self._variables()]
+
+    def _say(self, message):
+        self.messages.append(message)
+        print(f"\n{message}")
