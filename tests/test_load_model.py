@@ -5,6 +5,8 @@ import multiprocessing
 import random
 import re
 import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -233,3 +235,65 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(path):
     assert left_overs > 10, "The kills did not hit what they were to hit."
     vae.save(path)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+OWN_PARTS = """
+import keras
+from keras import ops
+import keras_vae as kv
+
+@keras.saving.register_keras_serializable(package="mine")
+class Network(keras.layers.Layer):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(units, activation="relu")
+
+    def build(self, input_shape):
+        self.dense.build(input_shape)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.dense.units}
+
+@keras.saving.register_keras_serializable(package="mine")
+def log_likelihood(target, params):
+    return -ops.sum(ops.square(target - params), axis=-1)
+
+@keras.saving.register_keras_serializable(package="mine")
+def regularizer(outputs):
+    return ops.mean(ops.abs(outputs["z"]))
+"""
+
+LOAD = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import own_parts
+import keras_vae as kv
+
+vae, expected = kv.load_model(sys.argv[1] + "/vae.keras"), np.load(sys.argv[1] + "/expected.npz")
+np.testing.assert_allclose(vae.reconstruct(expected["x"]), expected["y"], rtol=1e-5, atol=1e-6)
+assert isinstance(vae.encoder.network, own_parts.Network)
+assert vae.likelihood.log_likelihood is own_parts.log_likelihood
+assert vae.regularizer is own_parts.regularizer
+"""
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="does not depend on the backend; torch starts fast")
+def test_registered_parts_of_the_user_load_in_a_fresh_process(x, tmp_path, monkeypatch):
+    (tmp_path / "own_parts.py").write_text(OWN_PARTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    import own_parts
+
+    vae = make_vae(
+        encoder=kv.VariationalEncoder(3, own_parts.Network(6)),
+        likelihood=own_parts.log_likelihood,
+        regularizer=own_parts.regularizer,
+    )
+    vae.fit(x, verbose=0)
+    vae.save(tmp_path / "vae.keras")
+    np.savez(tmp_path / "expected.npz", x=x, y=vae.reconstruct(x))
+    command = [sys.executable, "-c", LOAD, tmp_path]
+    subprocess.run(command, check=True)

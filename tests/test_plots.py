@@ -67,3 +67,62 @@ def test_grids_of_any_size_and_colour(shape):
 def test_wrong_use(vae):
     with pytest.raises(ValueError, match="rows, columns, height, width"):
         plots.image_grid(np.zeros((3, 8, 8)))
+
+
+def test_interpolations_begin_and_end_at_reconstructions(vae, images):
+    for spherical in (False, True):
+        figure = plots.interpolations(vae, images[:2], images[2:4], 5, spherical=spherical)
+        drawn = np.asarray(figure.axes[0].images[0].get_array())
+        expected = vae.reconstruct(images[:4])
+        np.testing.assert_allclose(drawn[:8, :8], expected[0], atol=1e-5)
+        np.testing.assert_allclose(drawn[9:17, 36:44], expected[3], atol=1e-5)
+    # The middle of the arc between a and b of one norm has that norm.
+    a, b = vae.encode(images[:1])[0], vae.encode(images[2:3])[0]
+    angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+    middle = (a + b) * np.sin(angle / 2) / np.sin(angle)
+    np.testing.assert_allclose(drawn[:8, 18:26], vae.decode(middle[None])[0], atol=1e-4)
+
+
+def test_the_manifold_goes_right_and_up(vae):
+    axes = plots.manifold(vae, n=3, limit=2.0, dimensions=(1, 3)).axes[0]
+    drawn = np.asarray(axes.images[0].get_array())
+    top_right = vae.decode(np.array([[0.0, 2.0, 0.0, 2.0]]))[0]
+    np.testing.assert_allclose(drawn[:8, 18:26], top_right, atol=1e-5)
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["+2.0", "+0.0", "-2.0"]
+
+
+def test_latent_scatter_draws_the_two_dimensions_that_vary_most():
+    z = np.random.default_rng(0).normal(size=(50, 4)) * [0.1, 2.0, 0.2, 1.0]
+    axes = plots.latent_scatter(z, labels=np.arange(50) % 3).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("$z_{1}$", "$z_{3}$")
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["0", "1", "2"]
+    np.testing.assert_allclose(axes.collections[1].get_offsets(), z[1::3][:, [1, 3]])
+    assert len(plots.latent_scatter(z, labels=z[:, 0]).axes) == 2  # with a colour bar
+    with pytest.raises(ValueError, match="2 or more"):
+        plots.latent_scatter(z[:, :1])
+    with pytest.raises(ValueError, match="50 codes, but there are 3 labels"):
+        plots.latent_scatter(z, labels=[1, 2, 3])
+
+
+def test_history_rates_and_scores_are_drawn_on_given_axes(vae, images):
+    from matplotlib.figure import Figure
+
+    vae.compile("adam", jit_compile=False)
+    log = vae.fit(images, epochs=3, validation_split=0.5, verbose=0)
+    figure = Figure()
+    axes = figure.subplots(2, 2).ravel()
+    assert plots.history(log, "kl_loss", ax=axes[0]) is figure
+    training, validation = axes[0].lines
+    np.testing.assert_allclose(training.get_ydata(), log.history["kl_loss"])
+    np.testing.assert_allclose(validation.get_ydata(), log.history["val_kl_loss"])
+    assert list(training.get_xdata()) == [1, 2, 3]
+    plots.rate_distortion([3.0, 1.0, 2.0], [1.0, 9.0, 4.0], betas=[0.5, 4, 1], ax=axes[1])
+    np.testing.assert_allclose(axes[1].lines[0].get_xydata(), [[1, 9], [2, 4], [3, 1]])
+    assert {text.get_text().strip() for text in axes[1].texts} == {"β = 0.5", "β = 4", "β = 1"}
+    plots.score_histogram(np.arange(10.0), np.arange(20.0) - 30, bins=5, ax=axes[2])
+    areas = [sum(bar.get_height() * bar.get_width() for bar in bars) for bars in axes[2].containers]
+    np.testing.assert_allclose(areas, 1.0)
+    plots.samples(vae, rows=2, columns=2, ax=axes[3])
+    assert pixels(figure).std() > 10
+    with pytest.raises(ValueError, match=r"no log 'mse'. Known logs: .*kl_loss"):
+        plots.history(log, "mse")

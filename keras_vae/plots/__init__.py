@@ -1,0 +1,34 @@
+"""Pictures of what a VAE learned. Needs matplotlib: the extra `plots`.
+
+Each function returns a `matplotlib.figure.Figure`, its own or that of the axes it
+was given: `figure.savefig("name.png")` writes it, and a notebook shows it after
+`%matplotlib inline`.
+"""
+
+from keras_vae.plots.curves import (
+    history,
+    latent_scatter,
+    rate_distortion,
+    score_histogram,
+)
+from keras_vae.plots.images import (
+    image_grid,
+    interpolations,
+    manifold,
+    reconstructions,
+    samples,
+    traversal,
+)
+
+__all__ = [
+    "history",
+    "image_grid",
+    "interpolations",
+    "latent_scatter",
+    "manifold",
+    "rate_distortion",
+    "reconstructions",
+    "samples",
+    "score_histogram",
+    "traversal",
+]

@@ -1,0 +1,142 @@
+"""Plots made of points, lines and bars: numbers of a training and of its codes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def latent_scatter(z, labels=None, ax: "Axes | None" = None) -> "Figure":
+    """Draws codes as points, coloured by label.
+
+    Of codes with more than two dimensions the two that vary most are drawn.
+
+    Args:
+        z: codes of shape `(n, latent_dim)`, as of `vae.encode`.
+        labels: of shape `(n,)`: up to 20 different ones get a legend, more, or
+            real numbers, a colour bar.
+        ax: matplotlib axes to draw on; a figure of its own by default.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if there are fewer than two dimensions, or labels of another length.
+    """
+    z = np.asarray(z)
+    if z.ndim != 2 or z.shape[1] < 2:
+        raise ValueError(f"z must have shape (n, 2 or more); received {z.shape}.")
+    if labels is not None and len(labels) != len(z):
+        raise ValueError(f"z has {len(z)} codes, but there are {len(labels)} labels.")
+    first, second = np.sort(np.argsort(-z.var(axis=0), kind="stable")[:2])
+    ax = _axes(ax, (5.5, 5.0))
+    x, y, style = z[:, first], z[:, second], {"s": 8, "linewidths": 0}
+    known = [] if labels is None else np.unique(labels)
+    if labels is None:
+        ax.scatter(x, y, **style)
+    elif len(known) <= 20:
+        for i, label in enumerate(known):
+            rows = np.asarray(labels) == label
+            ax.scatter(x[rows], y[rows], label=str(label), color=f"C{i}", **style)
+        ax.legend(markerscale=2.5, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    else:
+        ax.figure.colorbar(ax.scatter(x, y, c=labels, **style), ax=ax)
+    ax.set(xlabel=f"$z_{{{first}}}$", ylabel=f"$z_{{{second}}}$", aspect="equal")
+    return ax.figure
+
+
+def history(
+    history: keras.callbacks.History, name: str = "loss", ax: "Axes | None" = None
+) -> "Figure":
+    """Draws a log of `fit` over the epochs, with that of the validation if there is one.
+
+    Args:
+        history: what `fit` returns.
+        name: of the log, such as `"loss"`, `"reconstruction_loss"` or `"kl_loss"`.
+        ax: matplotlib axes to draw on; a figure of its own by default.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if there is no such log.
+    """
+    logs = history.history
+    if name not in logs:
+        raise ValueError(f"There is no log {name!r}. Known logs: {', '.join(logs)}.")
+    ax = _axes(ax, (5.0, 3.2))
+    epochs = np.asarray(history.epoch) + 1
+    ax.plot(epochs, logs[name], marker=".", label="training")
+    validation = logs.get(f"val_{name}", [])
+    if len(validation) == len(epochs):
+        ax.plot(epochs, validation, marker=".", label="validation")
+        ax.legend()
+    unit = " (nats)" if name == "loss" or name.endswith("_loss") else ""
+    ax.set(xlabel="epoch", ylabel=name.replace("_", " ") + unit)
+    return ax.figure
+
+
+def rate_distortion(
+    rates: Sequence[float],
+    distortions: Sequence[float],
+    betas: Sequence[float] | None = None,
+    ax: "Axes | None" = None,
+) -> "Figure":
+    """Draws what models of several β reach: the KL, and the reconstruction loss at that price.
+
+    Args:
+        rates: the KL of each model, in nats.
+        distortions: its reconstruction loss, in nats.
+        betas: its β, written beside the point.
+        ax: matplotlib axes to draw on; a figure of its own by default.
+
+    Returns:
+        The figure.
+
+    Reference:
+        Alemi et al., "Fixing a broken ELBO", 2018, figure 1.
+    """
+    ax = _axes(ax, (5.0, 3.6))
+    order = np.argsort(rates)
+    ax.plot(np.asarray(rates)[order], np.asarray(distortions)[order], marker="o")
+    for beta, *point in zip(betas or (), rates, distortions, strict=False):
+        ax.annotate(f" β = {beta:g}", point, va="bottom")
+    ax.set(xlabel="rate: KL (nats)", ylabel="distortion: reconstruction loss (nats)")
+    return ax.figure
+
+
+def score_histogram(usual, anomalous=None, bins: int = 50, ax: "Axes | None" = None) -> "Figure":
+    """Draws how scores are distributed, those of usual data and those of anomalies.
+
+    Args:
+        usual: scores of shape `(n,)`, as of `vae.score`.
+        anomalous: scores to compare with.
+        bins: of the histograms, over the range of both.
+        ax: matplotlib axes to draw on; a figure of its own by default.
+
+    Returns:
+        The figure.
+    """
+    ax = _axes(ax, (5.5, 3.2))
+    groups = {"usual": usual} | ({} if anomalous is None else {"anomalous": anomalous})
+    edges = np.histogram_bin_edges(np.concatenate([np.ravel(g) for g in groups.values()]), bins)
+    for label, scores in groups.items():
+        ax.hist(np.ravel(scores), edges, alpha=0.6, density=True, label=label)
+    if anomalous is not None:
+        ax.legend()
+    ax.set(xlabel="score (nats)", ylabel="density")
+    return ax.figure
+
+
+def _axes(ax, size):
+    if ax is not None:
+        return ax
+    # Not pyplot: a figure of its own needs no display and leaves no state behind.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, dpi=100, layout="constrained").add_subplot()
