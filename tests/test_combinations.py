@@ -99,24 +99,28 @@ def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(triple):
         make_vae(*triple)
 
 
-def check(combination, tmp_path, **compile_kwargs):
-    """Trains, saves, loads and compares."""
-    vae = make_vae(*combination, **compile_kwargs)
+def check(combination, tmp_path):
+    """Trains, and with a folder saves, loads and compares."""
+    vae = make_vae(*combination)
     losses = vae.fit(X, batch_size=256, epochs=8, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert np.mean(losses[-3:]) < np.mean(losses[:2]), losses
+    if tmp_path is None:
+        return
     vae.save(tmp_path / "vae.keras")
     copy = keras.saving.load_model(tmp_path / "vae.keras")
-    np.testing.assert_allclose(to_numpy(copy(X)), to_numpy(vae(X)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(copy.reconstruct(X), vae.reconstruct(X), rtol=1e-4, atol=1e-5)
     draws = to_numpy(vae.prior.sample(3, seed=0))
     np.testing.assert_allclose(to_numpy(copy.prior.sample(3, seed=0)), draws, rtol=1e-4, atol=1e-5)
-    assert np.isfinite(to_numpy(vae.mean_given(draws))).all()
+    assert np.isfinite(vae.decode(draws)).all()
 
 
 @pytest.mark.parametrize("triple", SENSIBLE if TORCH else [], ids="-".join)
 def test_every_combination_trains_saves_and_loads(triple, tmp_path):
-    for likelihood in kv.likelihoods.NAMES:
-        check((*triple, likelihood), tmp_path)
+    first = SENSIBLE.index(triple)
+    for i, likelihood in enumerate(kv.likelihoods.NAMES):
+        # Files take longer than the training: each triple is saved with a third of the likelihoods.
+        check((*triple, likelihood), None if (first + i) % 3 else tmp_path)
 
 
 @pytest.mark.parametrize("combination", cover(2) if TENSORFLOW else [], ids="-".join)
