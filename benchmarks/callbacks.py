@@ -1,6 +1,6 @@
 """Measures what TensorBoardVAE, at its defaults, adds to an epoch of the demo.
 
-    python benchmarks/callbacks.py --epochs 10 --rounds 3
+    python benchmarks/callbacks.py --rounds 3
 
 Runs with and without the callback take turns, on one model that is compiled before.
 """
@@ -17,7 +17,7 @@ import keras_vae as kv
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=10, help="of each run")
+    parser.add_argument("--epochs", type=int, default=14, help="of each run")
     parser.add_argument("--rounds", type=int, default=3, help="runs with and without")
     args = parser.parse_args()
     x, _ = kv.datasets.Sprites().sample(17_000, seed=0)

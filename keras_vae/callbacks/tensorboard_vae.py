@@ -27,8 +27,8 @@ class TensorBoardVAE(keras.callbacks.Callback):
     - the codes for the projector, with `labels` and, for images, the images.
 
     It needs the extra `plots`, and TensorFlow on no backend but its own. One
-    writing costs about half a second for 64×64 images on a CPU, and does not disturb
-    the draws of the training.
+    writing costs about half a second for 64×64 images on a CPU, the first about three,
+    and does not disturb the draws of the training.
 
     Args:
         log_dir: the folder that TensorBoard shows; this callback writes to
