@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.seeded_layer import SeededLayer
+from keras_vae.seeded_layer import SeededLayer, set_state
 
 _NAMES = ("row_order", "seed_states")
 
@@ -30,8 +30,7 @@ def load(vae: keras.Model, store) -> dict:
             f"has {len(generators)}: its networks differ from those of the saved model."
         )
     for generator, state in zip(generators, states, strict=True):
-        # The backends keep seeds in different integer types.
-        generator.state.assign(ops.cast(state, generator.state.dtype))
+        set_state(generator, state)
     return rest
 
 

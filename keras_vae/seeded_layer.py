@@ -36,9 +36,13 @@ class SeededLayer(keras.layers.Layer):
     def load_own_variables(self, store):
         weights = {key: store[key] for key in list(store.keys()) if key != "seed_state"}
         super().load_own_variables(weights)
-        state = store["seed_state"]
-        # The backends keep seeds in different integer types.
-        self.seed_generator.state.assign(ops.cast(state[...], self.seed_generator.state.dtype))
+        set_state(self.seed_generator, store["seed_state"][...])
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+def set_state(generator: keras.random.SeedGenerator, state) -> None:
+    """Sets the state of a generator to an array of integers."""
+    # The backends keep seeds in different integer types.
+    generator.state.assign(ops.cast(state, generator.state.dtype))

@@ -3,6 +3,7 @@
 import copy
 import functools
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -196,7 +197,12 @@ def data_size(objective, x, validation_split: float) -> int:
             "stream does not say. Give it the number: "
             f"keras_vae.objectives.{type(objective).__name__}(data_size=...)."
         )
-    return int(len(x) * (1.0 - validation_split))
+    return n_training_rows(x, validation_split)
+
+
+def n_training_rows(x, validation_split: float) -> int:
+    """Returns how many of the first rows of x are not for validation."""
+    return math.floor(len(x) * (1.0 - validation_split))
 
 
 def check_validation_data(vae, data) -> tuple:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_vae.training import backend, compiler, row_order
-from keras_vae.training.checks import in_memory
+from keras_vae.training.checks import in_memory, n_training_rows
 
 _ENDS = ("begin", "end")
 # A call makes a tenth of an epoch, so that the progress bar moves, within these bounds.
@@ -123,26 +123,23 @@ def build(vae, arrays: tuple) -> None:
         vae._symbolic_build(data_batch=tuple(array[:1] for array in arrays))
 
 
-def applies(vae, arrays: tuple, callbacks=None, **options) -> bool:
+def applies(vae, arrays: tuple, options: dict) -> bool:
     """Returns whether the loop does all that Keras's own loop would do.
 
     Args:
         vae: the VAE.
         arrays: x, y and the sample weights, `None` where there are none.
-        callbacks: those of the user.
-        **options: the other arguments of `fit` or `evaluate`.
+        options: the other arguments of `fit` or `evaluate`.
     """
-    arrays = [array for array in arrays if array is not None]
-    as_keras = ("class_weight", "steps_per_epoch", "validation_steps", "steps")
+    arrays = tuple(array for array in arrays if array is not None)
     return (
         vae.compiled
         and compiler.uses_device_loop(vae)
-        and not backend.is_distributed(vae)
-        and all(map(in_memory, arrays))
-        and all(options.get(name) is None for name in as_keras)
+        and row_order.can_be_ordered(vae, arrays, options)
+        and all(options.get(name) is None for name in ("validation_steps", "steps"))
         and options.get("shuffle", True) in (True, False)
         and keras.config.max_steps_per_epoch() is None
-        and not needs_each_batch(callbacks)
+        and not needs_each_batch(options.get("callbacks"))
         # Keras would build the others from row numbers.
         and all(layer.built for layer in vae._flatten_layers())
         and sum(map(_n_bytes, arrays)) <= backend.free_memory() / 2
@@ -156,8 +153,6 @@ def _n_bytes(array):
 
 def needs_each_batch(callbacks) -> bool:
     """Returns whether a callback does something before or after each batch."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return True
     return any(_needs_each_batch(c) for c in keras.tree.flatten(callbacks or []))
 
 
@@ -187,7 +182,7 @@ def _is_idle_on_batches(callback):
 def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     """Runs `keras.Model.fit`, over device loops where `applies`."""
     arrays = (x, y, sample_weight)
-    if not applies(vae, arrays, **options):
+    if not applies(vae, arrays, options):
         return row_order.fit(vae, x, y, batch_size, sample_weight, **options)
     batch_size = batch_size or 32
     test_batch_size = options.pop("validation_batch_size", None) or batch_size
@@ -200,7 +195,7 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
             test_data = stack.enter_context(backend.on_device(validation_data, spare_memory))
             test_loop = _loop(vae, "test", test_batch_size, test_data, len(validation_data[0]))
         elif validation_data is None and validation_split:
-            n = math.floor(len(x) * (1.0 - validation_split))
+            n = n_training_rows(x, validation_split)
             test_loop = _loop(vae, "test", test_batch_size, data, len(x), start=n)
         if test_loop:
             validation_data, test_batch_size = (backend.call_numbers(test_loop.n_calls),), 1
@@ -225,7 +220,7 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
 def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
     """Runs `keras.Model.evaluate`, over a device loop where `applies`."""
     arrays = (x, y, sample_weight)
-    if not applies(vae, arrays, **options):
+    if not applies(vae, arrays, options):
         return keras.Model.evaluate(vae, x, y, batch_size, sample_weight=sample_weight, **options)
     with backend.on_device(arrays, vae.compiled_loops.spare_memory) as data:
         loop = _loop(vae, "test", batch_size or 32, data, len(x))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_vae.training import backend
-from keras_vae.training.checks import in_memory
+from keras_vae.training.checks import in_memory, n_training_rows
 
 
 class RowOrder:
@@ -70,14 +70,14 @@ class Batches(keras.utils.PyDataset):
 def fit(vae, x, y, batch_size=None, sample_weight=None, shuffle=True, **options):
     """Runs `keras.Model.fit`, on arrays in the order of the model's `RowOrder`."""
     arrays = tuple(array for array in (x, y, sample_weight) if array is not None)
-    if shuffle is not True or not _can_be_ordered(vae, arrays, options):
+    if shuffle is not True or not can_be_ordered(vae, arrays, options):
         data = {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size}
         return keras.Model.fit(vae, **data, shuffle=shuffle, **options)
     batch_size = batch_size or 32
     options["validation_batch_size"] = options.get("validation_batch_size") or batch_size
     split = options.pop("validation_split", 0.0)
     if split and options.get("validation_data") is None:
-        n = math.floor(len(x) * (1.0 - split))
+        n = n_training_rows(x, split)
         options["validation_data"] = tuple(array[n:] for array in arrays)
         arrays = tuple(array[:n] for array in arrays)
     batches = Batches(arrays, batch_size)
@@ -85,7 +85,8 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, shuffle=True, **options)
     return keras.Model.fit(vae, batches, shuffle=False, callbacks=callbacks, **options)
 
 
-def _can_be_ordered(vae, arrays, options):
+def can_be_ordered(vae, arrays: tuple, options: dict) -> bool:
+    """Returns whether `fit` on these arrays with these other arguments can choose the order."""
     return (
         all(map(in_memory, arrays))
         and all(options.get(name) is None for name in ("class_weight", "steps_per_epoch"))
