@@ -68,7 +68,12 @@ for n in (1, 7, len(x)):
 signature = served.signatures["encode"](x=tf.constant(x))
 check(signature["z_mean"], z_mean)
 assert served.signatures["decode"].structured_input_signature[1]["z"].shape == (None, 3)
-assert {"serve", "reconstruct", "encode", "decode", "score"} <= set(served.signatures)
+for name in ("serve", "reconstruct", "serving_default"):
+    check(served.signatures[name](x=tf.constant(x))["reconstruction"], arrays["reconstruction"])
+check(served.signatures["score"](x=tf.constant(x))["score"], arrays["score"])
+assert set(served.signatures) == {
+    "serving_default", "serve", "reconstruct", "encode", "decode", "score", "sample"
+}
 assert "keras_vae" not in sys.modules  # TensorFlow itself imports Keras
 """
 
@@ -87,12 +92,16 @@ def test_saved_model_runs_where_there_is_only_tensorflow(x, trained, expected, t
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
 
 
-@tensorflow_only
-@pytest.mark.parametrize("prior", ["standard_normal", "gaussian_mixture", "vamp"])
+@no_torch
+@pytest.mark.parametrize(
+    "prior", ["standard_normal", "gaussian_mixture", "vamp", "uniform_on_sphere"]
+)
 def test_a_saved_model_samples_by_seed(x, prior, tmp_path):
     import tensorflow as tf
 
-    vae = make_vae(prior=prior)
+    network = kv.networks.DenseEncoder((8,))
+    posterior = "von_mises_fisher" if prior == "uniform_on_sphere" else "diagonal_normal"
+    vae = make_vae(encoder=kv.VariationalEncoder(3, network, posterior), prior=prior)
     vae.build((None, 12))
     vae.export(tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served")
@@ -100,6 +109,8 @@ def test_a_saved_model_samples_by_seed(x, prior, tmp_path):
     assert sample.shape == (4000, 12)
     np.testing.assert_array_equal(served.sample(4000, 1), sample)
     assert not np.allclose(served.sample(4000, 2), sample)
+    signature = served.signatures["sample"](n=tf.constant(7), seed=tf.constant(1))
+    assert signature["reconstruction"].shape == (7, 12)
     # The model draws other noise, of the same distribution.
     drawn = vae.sample(4000, seed=0)
     error = drawn.std(axis=0) / np.sqrt(2000)

@@ -90,16 +90,15 @@ class EndpointModel(keras.Model):
         super().__init__(name="vae")
         self.vae = vae
         self.endpoint = endpoint
+        self.output_names = []
         self(ops.zeros((1, *endpoint.features)))  # Keras exports only what was called.
 
     def call(self, inputs):
-        """Returns the outputs as a tuple, or alone."""
-        outputs = tuple(self.endpoint.named_outputs(inputs).values())
+        """Returns the outputs as a tuple, or alone, and keeps their names."""
+        outputs = self.endpoint.named_outputs(inputs)
+        self.output_names = list(outputs)
+        outputs = tuple(outputs.values())
         return outputs[0] if len(outputs) == 1 else outputs
-
-    def output_names(self) -> list[str]:
-        """Returns the names of the outputs, in their order."""
-        return list(self.endpoint.named_outputs(ops.zeros((1, *self.endpoint.features))))
 
 
 def export_each(vae, filepath: str | os.PathLike, suffix: str, endpoint: str, write: Callable):

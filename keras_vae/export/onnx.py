@@ -26,7 +26,7 @@ def write_onnx(model: EndpointModel, path: str) -> float:
         # Of what tracing takes for constant, which the check below would find.
         warnings.simplefilter("ignore")
         model.export(path, format="onnx", verbose=False, input_signature=[endpoint.input_spec])
-    _name(path, endpoint.input_name, model.output_names())
+    _name(path, endpoint.input_name, model.output_names)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return endpoint.largest_difference(
         lambda x: session.run(None, {endpoint.input_name: x}), batch_sizes=(1, 3)

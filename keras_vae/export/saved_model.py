@@ -4,6 +4,7 @@ import functools
 import os
 
 import keras
+from keras import ops
 
 from keras_vae.export.endpoints import endpoints
 from keras_vae.export.requirements import require
@@ -20,9 +21,11 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
             normal `z_mean` and `z_log_var`, `(batch, latent_dim)`.
         decode: z of shape `(batch, latent_dim)` to the mean of p(x|z).
         score: x to what `vae.score` returns, `(batch,)`.
-        sample: from TensorFlow only, `n` and `seed`, int32 scalars, to the
-            means of p(x|z) at `n` draws of the prior. The same seed gives the
-            same draws.
+        sample: `n` and `seed`, int32 scalars, to the means of p(x|z) at `n`
+            draws of the prior. The same seed gives the same draws.
+
+    Each is an attribute of what `tf.saved_model.load` returns, and a signature,
+    whose outputs are named.
 
     Args:
         vae: a built VAE.
@@ -44,28 +47,64 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
     import tensorflow as tf
 
     known = endpoints(vae)
-    archive = keras.export.ExportArchive()
+    archive, served, signatures = keras.export.ExportArchive(), tf.Module(), {}
     archive.track(vae)
     for name, endpoint in {"serve": known["reconstruct"], **known}.items():
-        archive.add_endpoint(name, endpoint.function, [endpoint.input_spec])
-    if BACKEND == "tensorflow":
-        number = tf.TensorSpec((), "int32")
-        sample = tf.function(lambda n, seed: _sample(vae, n, seed))
-        archive.add_endpoint("sample", sample, [number, number])
-    archive.write_out(filepath, verbose=False)
+        spec = tf.TensorSpec((None, *endpoint.features), "float32", endpoint.input_name)
+        function = archive.add_endpoint(name, endpoint.function, [spec])
+        setattr(served, name, function)
+        signatures[name] = _signature(function, endpoint.output_name, spec)
+    served.sample = _sample(vae, archive)
+    n, seed = (tf.TensorSpec((), "int32", name) for name in ("n", "seed"))
+    signatures["sample"] = _signature(served.sample, "reconstruction", n, seed)
+    served.tracked_variables = archive.variables
+    signatures["serving_default"] = signatures["serve"]
+    tf.saved_model.save(served, filepath, signatures)
 
-    served = tf.saved_model.load(filepath)
+    loaded = tf.saved_model.load(filepath)
 
     def run(name, x):
-        outputs = getattr(served, name)(x)
-        if not isinstance(outputs, dict):
-            outputs = {known[name].output_name: outputs}
+        outputs = loaded.signatures[name](tf.constant(x))
         return {key: value.numpy() for key, value in outputs.items()}
 
     return {
         name: endpoint.largest_difference(functools.partial(run, name), batch_sizes=(1, 3))
         for name, endpoint in known.items()
     }
+
+
+def _signature(function, output_name, *specs):
+    """Returns what a client sees of `function`, with a name for its output."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=specs, autograph=False)
+    def named(*inputs):
+        outputs = function(*inputs)
+        return outputs if isinstance(outputs, dict) else {output_name: outputs}
+
+    return named.get_concrete_function()
+
+
+def _sample(vae, archive):
+    """Returns the function from `n` and `seed` to means of p(x|z)."""
+    import tensorflow as tf
+
+    number = tf.TensorSpec((), "int32")
+
+    def decoded_draws(rows, seed):
+        draws = vae.prior.sample(ops.shape(rows)[0], seed=_GivenSeed(seed))
+        return vae.mean_given(draws)
+
+    # XLA takes the number of draws from a shape only.
+    by_rows = archive.add_endpoint(
+        "sample", decoded_draws, [tf.TensorSpec((None,), "float32"), number]
+    )
+
+    @tf.function(input_signature=[number, number], autograph=False)
+    def sample(n, seed):
+        return by_rows(tf.zeros([n]), seed)
+
+    return sample
 
 
 class _GivenSeed(keras.random.SeedGenerator):
@@ -76,11 +115,5 @@ class _GivenSeed(keras.random.SeedGenerator):
         self.given, self.count = seed, 0
 
     def next(self, ordered=True):
-        import tensorflow as tf
-
         self.count += 1
-        return tf.stack([self.given, self.count])
-
-
-def _sample(vae, n, seed):
-    return vae.mean_given(vae.prior.sample(n, seed=_GivenSeed(seed)))
+        return ops.cast(ops.stack([self.given, self.count]), "uint32")

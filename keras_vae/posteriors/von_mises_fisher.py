@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_vae.posteriors.posterior import Posterior, PosteriorHead
 from keras_vae.priors.uniform_on_sphere import UniformOnSphere, log_area
+from keras_vae.training.backend import normal_cdf
 
 N_NODES = 256
 MAX_CONCENTRATION = 1e4
@@ -83,7 +84,7 @@ class VonMisesFisher(Posterior):
     def from_base(self, z_0):
         """Maps d standard normals to the sphere: one gives w, the others the direction."""
         _, mass, _ = self._nodes
-        u = 0.5 + 0.5 * ops.erf(z_0[..., :1] / math.sqrt(2.0))
+        u = normal_cdf(z_0[..., :1])
         below = ops.cumsum(mass, axis=-1) - mass
         # θ(u): each cell adds its width times the part of its mass that lies below u.
         part = ops.clip((u - below) / ops.maximum(mass, 1e-9), 0.0, 1.0)

@@ -117,6 +117,13 @@ def normal(shape, seed, dtype: str = "float32"):
     return tf.cast(math.sqrt(2.0) * tf.math.erfinv(uniform), dtype)
 
 
+def normal_cdf(x):
+    """Returns the distribution function of the standard normal, of a tensor."""
+    x = x / math.sqrt(2.0)
+    # TensorFlow reads no SavedModel with JAX's erf, and ONNX has no erfc.
+    return 0.5 * ops.erfc(-x) if BACKEND == "jax" else 0.5 + 0.5 * ops.erf(x)
+
+
 def is_distributed(model: keras.Model) -> bool:
     """Returns whether several devices share the model's work."""
     if BACKEND == "tensorflow":
