@@ -446,6 +446,8 @@ class VAE(keras.Model):
         if not overwrite or not str(filepath).endswith(".keras") or "://" in str(filepath):
             super().save(filepath, overwrite=overwrite, **kwargs)
             return
+        if self.built and self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)  # as the model that loads will expect
         with written_beside(filepath) as path:
             super().save(path, overwrite=True, **kwargs)
 
@@ -463,7 +465,7 @@ class VAE(keras.Model):
         """Writes the model for serving, without randomness, and checks what it wrote.
 
         The functions are `reconstruct`, `encode`, `decode` and `score`. A
-        SavedModel holds them all, and from TensorFlow `sample`, see
+        SavedModel holds them all, and `sample`, see
         `keras_vae.export.saved_model`; docs/serving.md has the table of what
         each backend can write.
 

@@ -135,3 +135,13 @@ def test_a_failed_save_leaves_the_old_file(x, trained, tmp_path, monkeypatch):
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="does not depend on the backend")
 def test_import_does_not_load_tensorflow_probability():
     run("import sys, keras_vae; assert 'tensorflow_probability' not in sys.modules")
+
+
+def test_a_compiled_model_that_was_never_fitted_loads_without_a_warning(x, tmp_path, recwarn):
+    vae = make_vae()
+    vae.build((None, 12))
+    vae.save(tmp_path / "vae.keras")
+    loaded = kv.load_model(tmp_path / "vae.keras")
+    assert not [w for w in recwarn if "optimizer" in str(w.message)]
+    histories = [model.fit(x, shuffle=False, verbose=0).history["loss"] for model in (vae, loaded)]
+    np.testing.assert_allclose(*histories, rtol=1e-5)
