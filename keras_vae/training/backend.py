@@ -63,17 +63,14 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
         return lambda *xs: compiled(*(tf.convert_to_tensor(x) for x in xs)).numpy()
 
     if BACKEND == "jax":
-        import jax
-
-        variables = model.variables
-
-        @jax.jit
-        def stateless(values, *xs):
-            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-                return function(*xs)
+        compiled = {}
 
         def with_current_weights(*xs):
             model.jax_state_sync()
+            shapes = tuple((x.shape, x.dtype) for x in xs)
+            if shapes not in compiled:
+                compiled[shapes] = _compiled_with_weights(function, model.variables, xs)
+            stateless, variables = compiled[shapes]
             # Not `value`, which takes as long as a small model for one sample.
             return np.array(stateless([v._value for v in variables], *xs))
 
@@ -86,6 +83,31 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
             return ops.convert_to_numpy(function(*(ops.convert_to_tensor(x) for x in xs)))
 
     return without_gradient
+
+
+def _compiled_with_weights(function, variables, xs):
+    """Returns a function `(values, *xs)` and the variables whose values it takes."""
+    import jax
+    from jax.extend.core import jaxpr_as_fun
+
+    def stateless(values, *xs):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return function(*xs)
+
+    traced = jax.make_jaxpr(stateless)([v._value for v in variables], *xs)
+    jaxpr = traced.jaxpr
+    read = {id(v) for equation in jaxpr.eqns for v in equation.invars} | set(map(id, jaxpr.outvars))
+    # To pass the others as well takes as long as a small layer for one sample.
+    used = [i for i in range(len(variables)) if id(jaxpr.invars[i]) in read]
+
+    @jax.jit
+    def of_used(values, *xs):
+        all_values = dict(zip(used, values, strict=True))
+        filled = [all_values.get(i) for i in range(len(variables))]
+        (output,) = jaxpr_as_fun(traced)(*filled, *xs)
+        return output
+
+    return of_used, [variables[i] for i in used]
 
 
 def is_cpu() -> bool:
