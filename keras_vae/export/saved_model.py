@@ -1,5 +1,6 @@
 """SavedModel: the format of TensorFlow Serving, TFX and the TensorFlow runtimes."""
 
+import contextlib
 import functools
 import os
 
@@ -59,7 +60,8 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
     signatures["sample"] = _signature(served.sample, "reconstruction", n, seed)
     served.tracked_variables = archive.variables
     signatures["serving_default"] = signatures["serve"]
-    tf.saved_model.save(served, filepath, signatures)
+    with _without_infos(tf.get_logger()):  # which name a path that is soon another
+        tf.saved_model.save(served, filepath, signatures)
 
     loaded = tf.saved_model.load(filepath)
 
@@ -71,6 +73,16 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
         name: endpoint.largest_difference(functools.partial(run, name), batch_sizes=(1, 3))
         for name, endpoint in known.items()
     }
+
+
+@contextlib.contextmanager
+def _without_infos(logger):
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _signature(function, output_name, *specs):
