@@ -47,7 +47,7 @@ def test_tensorboard_gets_pictures_numbers_and_an_embedding(images, tmp_path):
     vae.fit(images, epochs=5, verbose=0, callbacks=[board])
     found = read(tmp_path / "vae")
     kl = [f"kl_per_dimension/z_{i:03}" for i in range(3)]
-    pictures = ["reconstructions", "samples", "traversal"]
+    pictures = [f"pictures/{name}" for name in ("reconstructions", "samples", "traversal")]
     latent = ["latent/active_units", "latent/kl_per_dimension", "latent/z_mean"]
     assert sorted(found) == sorted([*kl, *pictures, *latent])
     for events in found.values():

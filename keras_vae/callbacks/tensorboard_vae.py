@@ -3,6 +3,7 @@
 import io
 import os
 import time
+from functools import partial
 
 import keras
 import numpy as np
@@ -12,6 +13,8 @@ from keras_vae import measures
 # Rows that are looked at, which bounds the cost of an epoch.
 _MAX_ROWS = 512
 _MAX_DIMENSIONS = 16
+# TensorBoard shows pictures about 3.5 inches wide: more columns would be too small to see.
+_COLUMNS, _INCHES = 7, 3.5
 
 
 class TensorBoardVAE(keras.callbacks.Callback):
@@ -81,18 +84,21 @@ class TensorBoardVAE(keras.callbacks.Callback):
         for value in values:
             self._add(value, epoch)
         if is_image(self.x):
-            for name, figure in self._pictures().items():
-                self._add(_image_pb(name, figure), epoch)
+            for name, draw in self._pictures().items():
+                self._add(_image_pb(f"pictures/{name}", draw), epoch)
         self._embed(z)
         self.writer.flush()
 
     def _pictures(self):
         from keras_vae import plots
 
+        model = self.model
         return {
-            "reconstructions": plots.reconstructions(self.model, self.x),
-            "samples": plots.samples(self.model, rows=4, seed=0),
-            "traversal": plots.traversal(self.model, self.x, rows=_MAX_DIMENSIONS),
+            "reconstructions": partial(plots.reconstructions, model, self.x, n=_COLUMNS),
+            "samples": partial(plots.samples, model, rows=_COLUMNS, columns=_COLUMNS, seed=0),
+            "traversal": partial(
+                plots.traversal, model, self.x, rows=_MAX_DIMENSIONS, columns=_COLUMNS
+            ),
         }
 
     def _add(self, summary, epoch):
@@ -129,12 +135,15 @@ def is_image(x) -> bool:
     return x.ndim == 4 and x.shape[-1] in (1, 3)
 
 
-def _image_pb(name, figure):
+def _image_pb(name, draw):
+    from matplotlib.figure import Figure
+    from PIL import Image
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    width, height = map(int, figure.get_size_inches() * figure.dpi)
+    figure, file = Figure((_INCHES, 3 * _INCHES), dpi=200, layout="constrained"), io.BytesIO()
+    draw(ax=figure.add_subplot())
+    figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.02)
+    width, height = Image.open(file).size
     image = Summary.Image(
         height=height, width=width, colorspace=4, encoded_image_string=file.getvalue()
     )
