@@ -111,6 +111,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
+    import keras_vae as kv
+
     keras.utils.set_random_seed(args.seed)
     try:
         x, x_validation = load_data(args.data, args.seed)
@@ -133,6 +135,8 @@ def main() -> None:
         epochs=args.epochs,
         callbacks=[
             keras.callbacks.TensorBoard(args.output / "logs"),
+            kv.callbacks.TensorBoardVAE(args.output / "logs", x_validation),
+            kv.callbacks.TrainingWatch(x_validation),
             keras.callbacks.CSVLogger(args.output / "history.csv"),
             keras.callbacks.ModelCheckpoint(args.output / "vae.keras"),
         ],
@@ -145,7 +149,7 @@ def main() -> None:
     else:
         vae.export(args.output / "saved_model")
     print(f"\nWrote {args.output}/:", *sorted(p.name for p in args.output.iterdir()))
-    print(f"To watch the curves: .venv/bin/tensorboard --logdir {args.output}/logs")
+    print(f"To see the curves and pictures: .venv/bin/tensorboard --logdir {args.output}/logs")
 
 
 if __name__ == "__main__":
