@@ -1,4 +1,4 @@
-"""The examples of the page on models run as they stand."""
+"""The examples of the documentation run: those on models as they stand, others with less data."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,8 @@ import pytest
 
 import keras_vae as kv
 
-PAGE = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^##+ ([^\n]+)\n((?:(?!^##).)*?)```python\n(.*?)```", PAGE, re.M | re.S)
 
 
@@ -53,3 +54,23 @@ def test_every_part_with_a_name_is_on_the_page():
     for registry in (kv.posteriors, kv.priors, kv.likelihoods, kv.objectives):
         for name in registry.NAMES:
             assert f'"{name}"' in PAGE
+
+
+@pytest.mark.parametrize(
+    ("page", "backend"),
+    [
+        ("README.md", "tensorflow"),
+        ("docs/quickstart.md", "tensorflow"),
+        ("docs/loss.md", "torch"),
+        ("docs/choosing.md", "torch"),
+    ],
+)
+def test_page(page, backend, tmp_path, monkeypatch):
+    if keras.backend.backend() != backend:
+        pytest.skip("one backend is enough to show that the code is right")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    code = re.sub(r"\bepochs=\d+", "epochs=1", "\n".join(blocks))
+    code = re.sub(r"sample\(\d+_000", "sample(1_100", code).replace("[1_000:]", "[1_000:1_100]")
+    exec(code, {})
