@@ -106,7 +106,7 @@ def rate_distortion(
     ax.plot(np.asarray(rates)[order], np.asarray(distortions)[order], marker="o")
     for beta, *point in zip(betas or (), rates, distortions, strict=False):
         ax.annotate(f" β = {beta:g}", point, va="bottom")
-    ax.margins(0.12)  # room for the last β
+    ax.margins(0.2, 0.12)  # room for the last β
     ax.set(xlabel="rate: KL (nats)", ylabel="distortion: reconstruction loss (nats)")
     return ax.figure
 
