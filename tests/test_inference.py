@@ -62,3 +62,15 @@ def test_results_can_be_changed_in_place(vae, x):
         reconstruction = vae.reconstruct(x[:n])
         reconstruction += 1.0
         np.testing.assert_allclose(vae.reconstruct(x[:n]), reconstruction - 1.0, atol=1e-6)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="a warning of TensorFlow")
+def test_many_models_are_no_reason_to_warn_of_retracing(x, caplog, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    for _ in range(6):
+        vae = make_vae()
+        vae.fit(x[:40], verbose=0)
+        vae.encode(x[:40])
+    assert "retracing" not in caplog.text

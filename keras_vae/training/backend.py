@@ -1,6 +1,7 @@
 """The only code that asks which backend runs."""
 
 import contextlib
+import functools
 import importlib
 import math
 import os
@@ -59,7 +60,8 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        compiled = tf.function(function, reduce_retracing=True)
+        # A partial: TensorFlow counts traces by code, and warns where many models have the same.
+        compiled = tf.function(functools.partial(function), reduce_retracing=True)
         return lambda *xs: compiled(*(tf.convert_to_tensor(x) for x in xs)).numpy()
 
     if BACKEND == "jax":

@@ -81,6 +81,8 @@ def compiled_loop(model: keras.Model, step: Callable, batch_size: int) -> tuple[
 
 def _compiled(function, xla, required):
     """Compiles `function`, without XLA if that cannot and is not `required`."""
+    # A partial: TensorFlow counts traces by code, and warns where many models have the same.
+    function = functools.partial(function)
     compiled = tf.function(function, jit_compile=xla, autograph=False)
     if not xla or required:
         return compiled
