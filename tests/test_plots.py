@@ -52,7 +52,7 @@ def test_traversal_varies_one_dimension_a_row_ordered_by_kl(vae, images):
     figure = plots.traversal(vae, images, columns=3, limit=2.0)
     axes = figure.axes[0]
     assert axes.get_yticklabels()[0].get_text().startswith("$z_{2}$")
-    assert [t.get_text() for t in axes.get_xticklabels()] == ["-2.0", "+0.0", "+2.0"]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["−2.0", "+0.0", "+2.0"]
     code = vae.encode(images[:1])
     code[0, 2] = 2.0
     drawn = np.asarray(axes.images[0].get_array())
@@ -88,7 +88,7 @@ def test_the_manifold_goes_right_and_up(vae):
     drawn = np.asarray(axes.images[0].get_array())
     top_right = vae.decode(np.array([[0.0, 2.0, 0.0, 2.0]]))[0]
     np.testing.assert_allclose(drawn[:8, 18:26], top_right, atol=1e-5)
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["+2.0", "+0.0", "-2.0"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["+2.0", "+0.0", "−2.0"]
 
 
 def test_latent_scatter_draws_the_two_dimensions_that_vary_most():

@@ -71,13 +71,14 @@ def history(
         raise ValueError(f"There is no log {name!r}. Known logs: {', '.join(logs)}.")
     ax = _axes(ax, (5.0, 3.2))
     epochs = np.asarray(history.epoch) + 1
-    ax.plot(epochs, logs[name], marker=".", label="training")
+    of_training = not name.startswith("val_")
+    ax.plot(epochs, logs[name], marker=".", label="training" if of_training else "validation")
     validation = logs.get(f"val_{name}", [])
     if len(validation) == len(epochs):
         ax.plot(epochs, validation, marker=".", label="validation")
         ax.legend()
     unit = " (nats)" if name == "loss" or name.endswith("_loss") else ""
-    ax.set(xlabel="epoch", ylabel=name.replace("_", " ") + unit)
+    ax.set(xlabel="epoch", ylabel=name.removeprefix("val_").replace("_", " ") + unit)
     return ax.figure
 
 

@@ -107,8 +107,8 @@ def manifold(
     images = vae.decode(codes.reshape(-1, vae.latent_dim))
     return image_grid(
         images.reshape(n, n, *images.shape[1:]),
-        row_labels=[f"{value:+.1f}" for value in values[::-1]],
-        column_labels=[f"{value:+.1f}" for value in values],
+        row_labels=[_signed(value) for value in values[::-1]],
+        column_labels=[_signed(value) for value in values],
         ax=ax,
     )
 
@@ -153,7 +153,7 @@ def traversal(
     return image_grid(
         images.reshape(*codes.shape[:2], *images.shape[1:]),
         row_labels=[f"$z_{{{d}}}$   {'KL' if by_kl else 'var'} {weight[d]:.2f}" for d in order],
-        column_labels=[f"{value:+.1f}" for value in values],
+        column_labels=[_signed(value) for value in values],
         ax=ax,
     )
 
@@ -214,3 +214,7 @@ def image_grid(
     ax.set_yticks([(i + 0.5) * (height + gap) - gap for i in range(len(row_labels))])
     ax.set_yticklabels(row_labels)
     return ax.figure
+
+
+def _signed(value):
+    return f"{value:+.1f}".replace("-", "−")
