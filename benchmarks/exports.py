@@ -23,6 +23,12 @@ RUNTIMES = {
     "litert": ("ai-edge-litert", "numpy"),
     "torch": ("torch", "numpy"),
 }
+TITLES = {
+    "tf_saved_model": "SavedModel",
+    "onnx": "ONNX",
+    "litert": "LiteRT",
+    "torch": "ExportedProgram",
+}
 ENDPOINTS = ("reconstruct", "encode", "decode", "score", "sample")
 
 EXPORT = """
@@ -145,7 +151,7 @@ def main() -> None:
         for format in RUNTIMES:
             for backend in BACKENDS:
                 row = cells(backend, format, environments)
-                print(f"| {format} | {backend} | " + " | ".join(row) + " |", flush=True)
+                print(f"| {TITLES[format]} | {backend} | " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":
