@@ -11,7 +11,10 @@ from keras_vae.version import __version__
 
 _CONTENTS = ("metadata.json", "config.json", "model.weights.h5")
 # What Keras writes for values that are no objects of a class.
-_VALUES = ("__tensor__", "__numpy__", "__tuple__", "__bytes__", "__ellipsis__", "__typespec__")
+_VALUES = {
+    f"__{name}__"
+    for name in ("bytes", "ellipsis", "keras_tensor", "numpy", "slice", "tensor", "typespec")
+}
 
 
 def load_model(filepath: str | os.PathLike) -> keras.Model:

@@ -79,6 +79,26 @@ def test_a_version_that_is_none_is_refused(path, version):
     assert_refused(path, "is no version")
 
 
+def test_networks_of_any_kind_load(x, tmp_path):
+    from keras import layers, ops
+
+    given = keras.Input((12,))
+    features = layers.Dense(16, activation="gelu")(given)
+    features = layers.Add()([features[:, ::2], layers.Dense(8)(features)])
+    features = ops.concatenate([features, 0.5 * given[..., :3], ops.tanh(features)], axis=-1)
+    encoder = kv.VariationalEncoder(3, keras.Model(given, features))
+    z = keras.Input((3,))
+    decoder = keras.Model(z, layers.Reshape((12,))(layers.Dense(12)(ops.abs(z) + z)))
+    vae = make_vae(encoder=encoder, decoder=decoder)
+    vae.fit(x, verbose=0)
+    vae.save(tmp_path / "vae.keras")
+    loaded = kv.load_model(tmp_path / "vae.keras")
+    np.testing.assert_allclose(loaded.reconstruct(x), vae.reconstruct(x), atol=1e-6)
+    keras.saving.save_model(vae.encoder, tmp_path / "encoder.keras")
+    z_mean = to_numpy(kv.load_model(tmp_path / "encoder.keras")(x)[0])
+    np.testing.assert_allclose(z_mean, vae.encode(x), atol=1e-6)
+
+
 HOSTILE = {
     "a class that starts a process": (
         {"module": "subprocess", "class_name": "Popen", "config": {"args": ["touch", "FILE"]}},
