@@ -93,7 +93,7 @@ def test_saved_model_runs_where_there_is_only_tensorflow(x, trained, expected, t
 
 
 @no_torch
-@pytest.mark.parametrize("prior", ["gaussian_mixture", "vamp", "uniform_on_sphere"])
+@pytest.mark.parametrize("prior", ["gaussian_mixture", "uniform_on_sphere"])
 def test_a_saved_model_samples_by_seed(x, prior, tmp_path):
     import tensorflow as tf
 
@@ -115,7 +115,7 @@ def test_a_saved_model_samples_by_seed(x, prior, tmp_path):
     assert (np.abs(sample.mean(axis=0) - drawn.mean(axis=0)) < 5 * error).all()
 
 
-@no_torch
+@tensorflow_only
 def test_images_are_exported_too(tmp_path):
     import tensorflow as tf
 
@@ -143,6 +143,8 @@ def test_images_are_exported_too(tmp_path):
 def test_onnx_with_named_inputs_and_outputs_of_any_batch_size(x, parts, tmp_path):
     import onnxruntime
 
+    if BACKEND == "jax" and "prior" not in parts and parts:
+        pytest.skip("the others show that it is written")
     parts = dict(parts)
     network = kv.networks.DenseEncoder((8,))
     encoder = kv.VariationalEncoder(3, network, parts.pop("posterior", "diagonal_normal"))
