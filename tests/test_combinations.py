@@ -105,7 +105,8 @@ def check(combination, tmp_path):
     vae = make_vae(*combination)
     losses = vae.fit(X, batch_size=256, epochs=8, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
-    assert np.mean(losses[-3:]) < np.mean(losses[:2]), losses
+    # The median, as one draw of z may cost much.
+    assert np.median(losses[-3:]) < np.mean(losses[:2]), losses
     vae.save(tmp_path / "vae.keras")
     copy = keras.saving.load_model(tmp_path / "vae.keras")
     np.testing.assert_allclose(copy.reconstruct(X), vae.reconstruct(X), rtol=1e-4, atol=1e-5)
