@@ -329,7 +329,7 @@ class VAE(keras.Model):
         )
         for tracker in trackers:
             tracker.update_state(means[tracker.name], sample_weight=total_weight)
-        return loss / backend.num_replicas()
+        return backend.before_updates(loss) / backend.num_replicas()
 
     def _advance_step(self, training):
         """Returns the number of optimizer steps so far, before counting this one."""

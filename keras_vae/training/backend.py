@@ -148,6 +148,24 @@ def normal_cdf(x):
     return 0.5 * ops.erfc(-x) if BACKEND == "jax" else 0.5 + 0.5 * ops.erf(x)
 
 
+def before_updates(loss):
+    """Returns the loss; its gradient waits for its value.
+
+    TensorFlow drops the order of a read of a weight and its update where the way from one
+    to the other leads over the shape of the loss. Without the loss's value on the way, the
+    update could come first where the weight's own gradient does not depend on that read.
+    """
+    if BACKEND != "tensorflow":
+        return loss
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def identity(loss):
+        return loss, lambda gradient: tf.where(tf.math.is_nan(loss), gradient, gradient)
+
+    return identity(loss)
+
+
 def is_distributed(model: keras.Model) -> bool:
     """Returns whether several devices share the model's work."""
     if BACKEND == "tensorflow":
