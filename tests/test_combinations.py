@@ -25,7 +25,7 @@ X = np.eye(2, dtype="float32")[(np.random.default_rng(0).random((256, 3)) < 0.1)
 OPTIONS = {
     "capacity": {"capacity": 1.0, "gamma": 1.0},
     "factor_vae": {"gamma": 0.5, "network": None},
-    "info_vae": {"strength": 2.0},
+    "info_vae": {"alpha": 0.5, "strength": 2.0},
     "wae": {"strength": 2.0},
     "vamp": {"n_components": 4},
     "real_nvp": {"n_layers": 2, "units": (8,)},
@@ -105,8 +105,7 @@ def check(combination, tmp_path):
     vae = make_vae(*combination)
     losses = vae.fit(X, batch_size=256, epochs=8, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
-    # The median, as one draw of z may cost much.
-    assert np.median(losses[-3:]) < np.mean(losses[:2]), losses
+    assert np.mean(losses[-3:]) < np.mean(losses[:2]), losses
     vae.save(tmp_path / "vae.keras")
     copy = keras.saving.load_model(tmp_path / "vae.keras")
     np.testing.assert_allclose(copy.reconstruct(X), vae.reconstruct(X), rtol=1e-4, atol=1e-5)
