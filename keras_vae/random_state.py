@@ -12,6 +12,16 @@ from keras_vae.seeded_layer import SeededLayer, set_state
 _NAMES = ("row_order", "seed_states")
 
 
+def own(vae: keras.Model) -> None:
+    """Lets each of the user's random layers draw from its own seed.
+
+    On torch, Keras's Dropout without a seed draws from the generator of the process.
+    """
+    for generator in _generators(vae):
+        if generator._initial_seed is None:
+            generator._initial_seed = int(ops.convert_to_numpy(generator.state)[0])
+
+
 def save(vae: keras.Model, store) -> None:
     """Writes into `store` the order of the rows and the seeds of the user's random layers."""
     store["row_order"] = vae.row_order.state

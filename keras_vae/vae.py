@@ -146,6 +146,7 @@ class VAE(keras.Model):
             self.objective.build(self.input_features, self.latent_dim)
             # An attribute of the model, so that it is trained and saved with it.
             self.auxiliary_network = self.objective.network
+        random_state.own(self)
 
     def check_built(self, action: str) -> None:
         """Raises a ValueError if the model has no weights yet."""

@@ -19,9 +19,9 @@ HERE = Path(__file__).parent
 def parts():
     """A model in which all that a run depends on occurs: schedules, noise, Dropout, a critic."""
     keras.utils.set_random_seed(7)
-    # Without a seed, Keras's Dropout on torch draws from torch's own generator.
-    dropout = keras.layers.Dropout(0.3, seed=1)
-    network = keras.Sequential([keras.layers.Dense(8, activation="relu"), dropout])
+    network = keras.Sequential(
+        [keras.layers.Dense(8, activation="relu"), keras.layers.Dropout(0.3)]
+    )
     return {
         "encoder": kv.VariationalEncoder(3, network),
         "objective": kv.objectives.FactorVAE(gamma=schedules.PolynomialDecay(0.0, 30, 2.0)),
