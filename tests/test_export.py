@@ -11,6 +11,7 @@ import pytest
 from helpers import make_vae, to_numpy
 
 import keras_vae as kv
+from keras_vae.export import onnx_operations
 from keras_vae.export.endpoints import endpoints
 
 BACKEND = keras.backend.backend()
@@ -164,6 +165,66 @@ def test_onnx_with_named_inputs_and_outputs_of_any_batch_size(x, parts, tmp_path
             found = session.run(None, {given.name: values[:n]})
             expected = {key: to_numpy(value)[:n] for key, value in outputs.items()}
             assert_close(dict(zip(names, found, strict=True)), expected)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="its converter knows these operations")
+@pytest.mark.parametrize("likelihood", ["student_t", "negative_binomial", "discretized_logistic"])
+def test_onnx_with_operations_that_converters_lack(x, likelihood, tmp_path):
+    import onnxruntime
+
+    network = keras.layers.Dense(8, activation="gelu")  # of erfc on TensorFlow
+    n_params = 12 * kv.likelihoods.get(likelihood).params_per_feature
+    vae = make_vae(
+        encoder=kv.VariationalEncoder(3, network),
+        decoder=kv.networks.DenseDecoder(n_params, (8,)),
+        likelihood=likelihood,  # of log1p, expm1 or both
+    )
+    vae.build((None, 12))
+    vae.export(tmp_path / "score.onnx", format="onnx", endpoint="score")
+    session = onnxruntime.InferenceSession(tmp_path / "score.onnx")
+    np.testing.assert_allclose(session.run(None, {"x": x})[0], vae.score(x), rtol=1e-5)
+
+
+def test_the_operations_made_for_onnx_lose_no_digits():
+    functions = {
+        "Add": np.add,
+        "Div": np.divide,
+        "Equal": np.equal,
+        "Exp": np.exp,
+        "Less": np.less,
+        "Log": np.log,
+        "Mul": np.multiply,
+        "Sub": np.subtract,
+        "Tanh": np.tanh,
+        "Where": np.where,
+    }
+
+    def op(name, *inputs):
+        return functions[name](*inputs)
+
+    small = np.logspace(-30, -0.1, 400, dtype="float32")
+    x = np.concatenate([small, -small, [0.0], np.linspace(1, 80, 100)]).astype("float32")
+    with np.errstate(all="ignore"):
+        expm1, log1p = (
+            f(op, np.float32, x) for f in (onnx_operations._expm1, onnx_operations._log1p)
+        )
+    exact = x.astype("float64")
+    np.testing.assert_allclose(expm1, np.expm1(exact), rtol=1e-6)
+    np.testing.assert_allclose(log1p, np.log1p(exact), rtol=1e-6)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="its converter knows erfinv")
+def test_what_a_converter_does_not_know_is_refused_with_the_way_round(tmp_path):
+    given = keras.Input((12,))
+    network = keras.Model(given, keras.ops.erfinv(0.5 * keras.ops.tanh(given)))
+    vae = make_vae(encoder=kv.VariationalEncoder(3, network))
+    vae.build((None, 12))
+    with pytest.raises(
+        RuntimeError, match=rf"The {BACKEND} backend cannot write `reconstruct` as "
+    ) as e:
+        vae.export(tmp_path / "onnx", format="onnx")
+    assert "rfinv" in str(e.value) and "KERAS_BACKEND=" in str(e.value)
+    assert not list(tmp_path.iterdir())
 
 
 @tensorflow_only

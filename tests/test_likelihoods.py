@@ -210,6 +210,13 @@ def test_continuous_bernoulli_is_a_density_and_agrees_with_tensorflow_probabilit
         np.testing.assert_allclose(to_numpy(likelihood.mean(one)), [[expected]], rtol=1e-3)
 
 
+def test_continuous_bernoulli_mean_keeps_its_digits():
+    logits = np.concatenate([np.linspace(-3.0, 3.0, 200), [0.019, 0.021, 1e-3]]).astype("float32")
+    exact = logits.astype("float64")
+    expected = -1.0 / np.expm1(-exact) - 1.0 / exact
+    np.testing.assert_allclose(to_numpy(ContinuousBernoulli().mean(logits)), expected, rtol=1e-6)
+
+
 def test_continuous_bernoulli_samples():
     likelihood = ContinuousBernoulli()
     for logit in (-7.0, -0.4, 0.0, 3.0):

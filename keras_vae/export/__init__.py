@@ -6,6 +6,7 @@ from keras_vae.export.endpoints import export_each
 from keras_vae.export.exported_program import write_exported_program
 from keras_vae.export.litert import write_litert
 from keras_vae.export.onnx import write_onnx
+from keras_vae.export.refusal import refusal
 from keras_vae.export.saved_model import export_saved_model
 from keras_vae.files import written_beside
 
@@ -24,9 +25,9 @@ def export(vae, filepath: str | os.PathLike, format: str, endpoint: str) -> dict
         raise ValueError(f"Unknown format {format!r}. Known formats: {known}.")
     with written_beside(filepath) as path:
         if format == "tf_saved_model":
-            return export_saved_model(vae, path)
-        suffix, write = _WRITERS[format]
-        return export_each(vae, path, suffix, endpoint, write)
+            with refusal("the model", format):
+                return export_saved_model(vae, path)
+        return export_each(vae, path, endpoint, format, *_WRITERS[format])
 
 
 __all__ = ["export"]

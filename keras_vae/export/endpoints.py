@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.export.refusal import ExportError, refusal
+
 # With a larger difference the exported file does not compute what the model does.
 TOLERANCE = 1e-4
 
@@ -49,7 +51,7 @@ class Endpoint(NamedTuple):
             The largest difference, in parts of the largest value where that is above 1.
 
         Raises:
-            RuntimeError: if it is not small, or a shape differs.
+            ExportError: if it is not small, or a shape differs.
         """
         rng, largest = np.random.default_rng(0), 0.0
         for n in batch_sizes:
@@ -61,10 +63,10 @@ class Endpoint(NamedTuple):
             for name, value in expected.items():
                 value, found = ops.convert_to_numpy(value), outputs[name]
                 if value.shape != found.shape:
-                    raise RuntimeError(f"{name} has shape {found.shape}, not {value.shape}.")
+                    raise ExportError(f"{name} has shape {found.shape}, not {value.shape}.")
                 difference = np.max(np.abs(value - found)) / max(1.0, np.max(np.abs(value)))
                 if not difference <= TOLERANCE:
-                    raise RuntimeError(f"{name} differs from the model's by {difference:.1e}.")
+                    raise ExportError(f"{name} differs from the model's by {difference:.1e}.")
                 largest = max(largest, float(difference))
         return largest
 
@@ -101,27 +103,37 @@ class EndpointModel(keras.Model):
         return outputs[0] if len(outputs) == 1 else outputs
 
 
-def export_each(vae, filepath: str | os.PathLike, suffix: str, endpoint: str, write: Callable):
+def export_each(
+    vae, filepath: str | os.PathLike, endpoint: str, format: str, suffix: str, write: Callable
+) -> dict[str, float]:
     """Writes one file for `endpoint`, or a folder with one for each.
 
     Args:
         vae: a built VAE.
         filepath: a file with that suffix, or a folder.
-        suffix: of the files of the format, with its dot.
         endpoint: the function that a single file holds.
+        format: the name of the format.
+        suffix: of the files of the format, with its dot.
         write: a function `(model, path)` that writes an `EndpointModel` and
             returns the largest difference of what it wrote from the model.
 
     Returns:
         The largest difference of each endpoint written, by name.
+
+    Raises:
+        ValueError: if there is no such endpoint.
+        ExportError: if an endpoint cannot be written.
     """
     known = endpoints(vae)
     if endpoint not in known:
         raise ValueError(f"Unknown endpoint {endpoint!r}. Known: {', '.join(map(repr, known))}.")
     if str(filepath).endswith(suffix):
-        return {endpoint: write(EndpointModel(vae, known[endpoint]), str(filepath))}
-    os.makedirs(filepath, exist_ok=True)
-    return {
-        name: write(EndpointModel(vae, known[name]), os.path.join(filepath, name + suffix))
-        for name in known
-    }
+        paths = {endpoint: str(filepath)}
+    else:
+        os.makedirs(filepath, exist_ok=True)
+        paths = {name: os.path.join(filepath, name + suffix) for name in known}
+    differences = {}
+    for name, path in paths.items():
+        with refusal(f"`{name}`", format):
+            differences[name] = write(EndpointModel(vae, known[name]), path)
+    return differences

@@ -1,7 +1,6 @@
 """ExportedProgram: PyTorch's own format, `.pt2`."""
 
 from keras_vae.export.endpoints import EndpointModel
-from keras_vae.training.backend import BACKEND
 
 
 def write_exported_program(model: EndpointModel, path: str) -> float:
@@ -9,15 +8,7 @@ def write_exported_program(model: EndpointModel, path: str) -> float:
 
     Returns:
         The largest difference of what the loaded program computes from the model.
-
-    Raises:
-        RuntimeError: on a backend other than torch.
     """
-    if BACKEND != "torch":
-        raise RuntimeError(
-            "Only the torch backend writes ExportedPrograms. Save the model with "
-            'vae.save("vae.keras"), and load and export it in a process with KERAS_BACKEND=torch.'
-        )
     import torch
 
     spec = model.endpoint.input_spec

@@ -15,14 +15,8 @@ def write_litert(model: EndpointModel, path: str) -> float:
         The largest difference of what the LiteRT interpreter computes from the model.
 
     Raises:
-        RuntimeError: on the JAX backend, which cannot write this format.
         ImportError: if the converter or the interpreter is missing.
     """
-    if BACKEND == "jax":
-        raise RuntimeError(
-            'The JAX backend cannot write LiteRT. Save the model with vae.save("vae.keras"), and '
-            "load and export it in a process with KERAS_BACKEND=tensorflow."
-        )
     require("LiteRT", "ai_edge_litert", *(["litert_torch"] if BACKEND == "torch" else []))
     from ai_edge_litert.interpreter import Interpreter
 

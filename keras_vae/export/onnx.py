@@ -3,6 +3,7 @@
 import warnings
 
 from keras_vae.export.endpoints import EndpointModel
+from keras_vae.export.onnx_operations import teach_operations
 from keras_vae.export.requirements import require
 from keras_vae.training.backend import BACKEND
 
@@ -22,6 +23,7 @@ def write_onnx(model: EndpointModel, path: str) -> float:
     import onnxruntime
 
     endpoint = model.endpoint
+    teach_operations()
     with warnings.catch_warnings():
         # Of what tracing takes for constant, which the check below would find.
         warnings.simplefilter("ignore")

@@ -9,7 +9,6 @@ from keras import ops
 
 from keras_vae.export.endpoints import endpoints
 from keras_vae.export.requirements import require
-from keras_vae.training.backend import BACKEND
 
 
 def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
@@ -34,16 +33,7 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
 
     Returns:
         The largest difference of each endpoint from the model, by name.
-
-    Raises:
-        RuntimeError: on the torch backend, which cannot write this format.
     """
-    if BACKEND == "torch":
-        raise RuntimeError(
-            "The torch backend cannot write a SavedModel. Save the model with "
-            'vae.save("vae.keras"), and load and export it in a process with '
-            "KERAS_BACKEND=tensorflow."
-        )
     require("a SavedModel", "tensorflow")
     import tensorflow as tf
 

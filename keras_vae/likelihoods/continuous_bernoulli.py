@@ -35,9 +35,13 @@ class ContinuousBernoulli(Bernoulli):
         return super().log_prob_per_feature(target, params) + log_c
 
     def mean(self, params):
-        logits, size, near_zero = self._logits(params)
+        logits, size, _ = self._logits(params)
         upper = ops.sigmoid(size) / ops.tanh(0.5 * size) - 1.0 / size
-        return ops.where(near_zero, 0.5 + logits / 12.0, _mirror(upper, logits))
+        # The series of 1 / (1 - e^-l) - 1 / l, as the two terms cancel near l = 0.
+        is_small = ops.abs(logits) < 1.0
+        s = ops.square(ops.where(is_small, logits, 0.0))
+        series = 1 / 12 - s * (1 / 720 - s * (1 / 30240 - s * (1 / 1209600 - s / 47900160)))
+        return ops.where(is_small, 0.5 + logits * series, _mirror(upper, logits))
 
     def sample(self, params, seed=None):
         logits, size, near_zero = self._logits(params)

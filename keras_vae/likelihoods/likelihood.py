@@ -82,7 +82,10 @@ class Likelihood(keras.layers.Layer):
 
     def split(self, params):
         """Returns the `params_per_feature` blocks of the params, each shaped as the target."""
-        return ops.split(ops.cast(params, "float32"), self.params_per_feature, axis=-1)
+        params = ops.cast(params, "float32")
+        if self.params_per_feature == 1:
+            return [params]  # PyTorch's converter to LiteRT knows no split into one
+        return ops.split(params, self.params_per_feature, axis=-1)
 
     def check_target(self, target: np.ndarray) -> None:
         """Raises a ValueError if `target` lies outside the support."""

@@ -45,7 +45,8 @@ class FullCovarianceNormal(Posterior):
         return z, self._log_prob_of_standardized(z_0)
 
     def log_prob(self, z):
-        identity = ops.broadcast_to(ops.eye(self.z_mean.shape[-1]), ops.shape(self.z_scale_tril))
+        identity = np.eye(self.z_mean.shape[-1], dtype="float32")
+        identity = ops.broadcast_to(identity, ops.shape(self.z_scale_tril))
         # The inverse, once per input: it serves any number of z.
         inverse = ops.solve_triangular(self.z_scale_tril, identity, lower=True)
         difference = ops.convert_to_tensor(z, "float32") - self.z_mean
@@ -114,7 +115,7 @@ class FullCovarianceNormalHead(PosteriorHead):
 
     def call(self, features):
         log_var = bounded(self.diagonal_head(features), MIN_LOG_VAR, MAX_LOG_VAR)
-        tril = ops.eye(self.latent_dim)
+        tril = ops.array(np.eye(self.latent_dim, dtype="float32"))
         if self.below_head is not None:
             below = ops.matmul(self.below_head(features), ops.array(self._place))
             tril = tril + ops.reshape(below, (-1, self.latent_dim, self.latent_dim))

@@ -1,0 +1,50 @@
+"""Refusal: what is said where a model cannot be exported, with the way round."""
+
+import contextlib
+
+from keras_vae.training.backend import BACKEND
+
+# What each format is called, and the backends from which it is written.
+_FORMATS = {
+    "tf_saved_model": ("a SavedModel", ("tensorflow", "jax")),
+    "onnx": ("ONNX", ("tensorflow", "jax", "torch")),
+    "litert": ("LiteRT", ("tensorflow", "torch")),
+    "torch": ("an ExportedProgram", ("torch",)),
+}
+
+
+class ExportError(RuntimeError):
+    """A model or a function of it that a format cannot hold."""
+
+
+@contextlib.contextmanager
+def refusal(what: str, format: str):
+    """Turns the error of a converter or a runtime into one that says what to do.
+
+    Args:
+        what: what is written, as the error calls it.
+        format: the name of the format.
+
+    Raises:
+        ExportError: if the backend cannot write the format, and in place of any
+            error but an ImportError.
+    """
+    title, backends = _FORMATS[format]
+    others = " or ".join(name for name in backends if name != BACKEND)
+    elsewhere = (
+        'ave the model with vae.save("vae.keras"), and load and export it in a process with '
+        f"KERAS_BACKEND={others}"
+    )
+    if BACKEND not in backends:
+        raise ExportError(f"The {BACKEND} backend cannot write {title}. S{elsewhere}.")
+    try:
+        yield
+    except (ExportError, ImportError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        way = f"S{elsewhere}, or take" if others else "Take"
+        raise ExportError(
+            f"The {BACKEND} backend cannot write {what} as {title}: {type(error).__name__}: "
+            f"{reason}\n{way} another format. endpoint=... writes one function alone."
+        ) from error
