@@ -27,24 +27,25 @@ def refusal(what: str, format: str):
 
     Raises:
         ExportError: if the backend cannot write the format, and in place of any
-            error but an ImportError.
+            error but those of a missing package or of the disk.
     """
     title, backends = _FORMATS[format]
     others = " or ".join(name for name in backends if name != BACKEND)
     elsewhere = (
-        'ave the model with vae.save("vae.keras"), and load and export it in a process with '
+        'save the model with vae.save("vae.keras"), and load and export it in a process with '
         f"KERAS_BACKEND={others}"
     )
     if BACKEND not in backends:
-        raise ExportError(f"The {BACKEND} backend cannot write {title}. S{elsewhere}.")
+        raise ExportError(f"The {BACKEND} backend cannot write {title}. Instead, {elsewhere}.")
     try:
         yield
-    except (ExportError, ImportError):
+    except (ExportError, ImportError, OSError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        way = f"S{elsewhere}, or take" if others else "Take"
+        ways = [elsewhere] if others else []
         raise ExportError(
             f"The {BACKEND} backend cannot write {what} as {title}: {type(error).__name__}: "
-            f"{reason}\n{way} another format. endpoint=... writes one function alone."
+            f"{reason}\nInstead, {', or '.join([*ways, 'take another format'])}. "
+            "endpoint=... writes one function alone."
         ) from error
