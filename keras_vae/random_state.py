@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae.seeded_layer import SeededLayer, set_state
+from keras_vae.training.backend import BACKEND
 
 _NAMES = ("row_order", "seed_states")
 
@@ -17,6 +18,8 @@ def own(vae: keras.Model) -> None:
 
     On torch, Keras's Dropout without a seed draws from the generator of the process.
     """
+    if BACKEND != "torch":
+        return  # nor could the state be read there, of layers made while the model is traced
     for generator in _generators(vae):
         if generator._initial_seed is None:
             generator._initial_seed = int(ops.convert_to_numpy(generator.state)[0])
