@@ -1,10 +1,13 @@
 """Operations that the converters to ONNX lack, made of those that ONNX has."""
 
+import functools
+
 import numpy as np
 
 from keras_vae.training.backend import BACKEND
 
 
+@functools.cache
 def teach_operations() -> None:
     """Lets the backend's converter write erfc, of which TensorFlow makes the GELU, expm1, log1p."""
     if BACKEND == "tensorflow":
