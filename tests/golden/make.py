@@ -1,4 +1,4 @@
-"""Writes the golden files of this version: one model and what it computes, per backend.
+"""Writes the golden files of this version: models, what they compute and how they go on.
 
 Run once per version and backend, before its release; older files stay as they are:
 
@@ -37,17 +37,55 @@ def make_vae(backend: str) -> tuple[kv.VAE, tuple]:
     ), (12,)
 
 
-def main() -> None:
-    backend = keras.backend.backend()
-    keras.utils.set_random_seed(0)
-    vae, shape = make_vae(backend)
+def make_kinds() -> dict[str, tuple]:
+    """Returns models, by what is special in their files, each with the shape of a sample."""
+    critic = keras.Sequential([keras.layers.Dense(4, activation="relu"), keras.layers.Dense(1)])
+
+    def dense(posterior="diagonal_normal"):
+        return kv.VariationalEncoder(3, kv.networks.DenseEncoder((8,)), posterior=posterior)
+
+    def decoder():
+        return kv.networks.DenseDecoder(12, (8,))
+
+    return {
+        "critic": (
+            kv.VAE(dense(), decoder(), objective=kv.objectives.FactorVAE(network=critic)),
+            (12,),
+        ),
+        "default_network": (
+            kv.VAE(kv.VariationalEncoder(2), kv.networks.ConvDecoder((8, 8, 1), (6, 4))),
+            (8, 8, 1),
+        ),
+        "learned_parts": (
+            kv.VAE(
+                dense("planar_flow"),
+                decoder(),
+                kv.likelihoods.Gaussian("per_feature"),
+                kv.priors.RealNVP(n_layers=2, units=(8,)),
+            ),
+            (12,),
+        ),
+    }
+
+
+def write(name: str, vae: kv.VAE, shape: tuple) -> None:
+    """Trains `vae` for 3 epochs, saves it, and notes what it computes and the loss of a fourth."""
     x = np.random.default_rng(0).random((16, *shape)).astype("float32")
     vae.compile(keras.optimizers.Adam(1e-2))
     vae.fit(x, batch_size=8, epochs=3, verbose=0)
-    path = Path(__file__).with_name(f"{kv.__version__}-{backend}.keras")
+    path = Path(__file__).with_name(f"{kv.__version__}-{name}.keras")
     vae.save(path)
     computed = {"z": vae.encode(x), "reconstruction": vae.reconstruct(x)}
+    computed["next_loss"] = vae.fit(x, batch_size=8, verbose=0).history["loss"]
     np.savez_compressed(path.with_suffix(".npz"), x=x, **computed)
+
+
+def main() -> None:
+    backend = keras.backend.backend()
+    keras.utils.set_random_seed(0)
+    write(backend, *make_vae(backend))
+    for kind, model in make_kinds().items():
+        write(f"{backend}-{kind}", *model)
 
 
 if __name__ == "__main__":
