@@ -75,22 +75,24 @@ class VariationalEncoder(keras.layers.Layer):
     def build(self, input_shape):
         if self.network is None:
             self.network = networks.default_encoder(len(input_shape))
+        _take_whole_numbers(self.network, input_shape)
         # A symbolic call builds user-made networks that have no `build` too.
-        features = self.flatten(self.network(keras.KerasTensor(input_shape)))
+        features = self.flatten(self.network(keras.KerasTensor(input_shape), training=False))
         self.head.build(features.shape)
         latent_shape = (input_shape[0], self.latent_dim)
         self.sampler.build((latent_shape, latent_shape))
 
-    def posterior_params(self, inputs) -> dict:
+    def posterior_params(self, inputs, training: bool = False) -> dict:
         """Returns the posterior's parameters by name, without a draw; the layer must be built."""
-        return self.head(self.flatten(self.network(inputs)))
+        features = self.flatten(self.network(inputs, training=training))
+        return self.head(features, training=training)
 
     def posterior(self, outputs: dict) -> posteriors.Posterior:
         """Returns the posterior of parameters given by name."""
         return self.head.posterior(outputs)
 
     def call(self, inputs, n_samples=None, training=None):
-        params = self.posterior_params(inputs)
+        params = self.posterior_params(inputs, bool(training))
         posterior = self.posterior(params)
         arguments = {} if n_samples is None else {"n_samples": n_samples}
         z, log_prob = posterior.from_base(self.sampler(posterior.base(), **arguments))
@@ -112,3 +114,13 @@ class VariationalEncoder(keras.layers.Layer):
         for part in ("network", "posterior"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
+
+
+def _take_whole_numbers(network, input_shape):
+    """Gives a Sequential of no input layer one that keeps ids, which Keras's own would round."""
+    if isinstance(network, keras.Sequential) and not network.built:
+        layers = network.layers
+        for _ in layers:
+            network.pop(rebuild=False)
+        for layer in (keras.Input(batch_shape=input_shape, dtype="float32"), *layers):
+            network.add(layer, rebuild=False)

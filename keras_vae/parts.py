@@ -1,7 +1,5 @@
 """Checks that encoder, decoder and likelihood fit together."""
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
@@ -43,12 +41,24 @@ def posterior_class(encoder) -> type[Posterior]:
     return encoder.head.distribution if hasattr(encoder, "head") else DiagonalNormal
 
 
-def check_regularizer(regularizer, strength: float) -> None:
-    """Raises an error if the regularizer is no function or its strength no number."""
+def check_regularizer(regularizer) -> None:
+    """Raises an error if the regularizer is no function."""
     if not (regularizer is None or callable(regularizer)):
         raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
-    if not math.isfinite(strength):
-        raise ValueError(f"regularization_strength must be finite; received {strength!r}.")
+
+
+def check_terms(objective, terms: dict) -> None:
+    """Raises a ValueError if an objective's terms are not those that it says it has."""
+    expected = {"loss", "reconstruction_loss", "kl_loss", *objective.own_terms}
+    if terms.keys() != expected:
+        name = type(objective).__name__
+        lacking, undeclared = expected - terms.keys(), terms.keys() - expected
+        found = [f"lacks {', '.join(sorted(lacking))}"] if lacking else []
+        found += [f"has {', '.join(sorted(undeclared))} besides"] if undeclared else []
+        raise ValueError(
+            f"{name}.terms must return loss, reconstruction_loss, kl_loss and its `term_names`; it "
+            f"{' and '.join(found)}. Terms of your own are declared: term_names = (...) in {name}."
+        )
 
 
 def check_latent_dim(latent_dim: int, decoder: keras.layers.Layer) -> None:
@@ -84,7 +94,7 @@ def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
         latent_dim = encoder.latent_dim
     else:
         # Symbolic calls build user-made layers that have no `build` too.
-        outputs = encoder(keras.KerasTensor(input_shape))
+        outputs = encoder(keras.KerasTensor(input_shape), training=False)
         if not isinstance(outputs, (list, tuple)) or len(outputs) != 3:
             raise ValueError(
                 "The encoder must return (z_mean, z_log_var, z), as VariationalEncoder does; "
@@ -92,7 +102,7 @@ def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
             )
         latent_dim = outputs[0].shape[-1]
     check_latent_dim(latent_dim, decoder)
-    *features, last = decoder(keras.KerasTensor((None, latent_dim))).shape[1:]
+    *features, last = decoder(keras.KerasTensor((None, latent_dim)), training=False).shape[1:]
     per_feature = getattr(likelihood, "params_per_feature", 1)
     if last is not None and last % per_feature:
         raise ValueError(
@@ -110,7 +120,7 @@ def _params_of_random_codes(decoder, latent_dim):
     # In opposite pairs and far from zero: only a bounded output stays in [0, 1] there.
     half = np.random.default_rng(0).normal(size=(2, latent_dim))
     codes = np.concatenate([s * half for s in (1, -1, 100, -100, 1e4, -1e4)]).astype("float32")
-    params = ops.convert_to_numpy(ops.cast(decoder(codes), "float32"))
+    params = ops.convert_to_numpy(ops.cast(decoder(codes, training=False), "float32"))
     # Far codes may overflow in float16.
     finite = np.isfinite(params).all(axis=tuple(range(1, params.ndim)))
     return params[finite]

@@ -1,6 +1,7 @@
 """VAE: the model that owns the parts and trains them."""
 
 import contextvars
+import functools
 from collections.abc import Callable
 
 import keras
@@ -12,16 +13,20 @@ from keras_vae.export import export
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.load_model import check_version
-from keras_vae.parts import check_parts, check_regularizer, connect, posterior_class
+from keras_vae.objectives.loss_weight import LossWeight, LossWeights, numbers, weight_at
+from keras_vae.parts import check_parts, check_regularizer, check_terms, connect, posterior_class
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.training import backend, checks, device_loop
 from keras_vae.training.row_order import RowOrder
+from keras_vae.training.second_pass import second_pass
 from keras_vae.training.weighted_mean import weighted_mean
 from keras_vae.version import __version__
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
 # A context variable, as replicas of tf.distribute run in threads of their own.
 _in_step = contextvars.ContextVar("keras_vae_in_step", default=False)
+# The mode of the loss that is computed now, which a VampPrior's second pass needs.
+_training = contextvars.ContextVar("keras_vae_training", default=False)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -77,6 +82,8 @@ class VAE(keras.Model):
         >>> codes, new_images = vae.encode(images), vae.sample(16)
     """
 
+    regularization_strength = LossWeight()
+
     def __init__(
         self,
         encoder: keras.layers.Layer,
@@ -90,14 +97,15 @@ class VAE(keras.Model):
         regularization_strength: float = 1.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Inputs come as they are: floats are cast where they enter the encoder.
+        super().__init__(**{"autocast": False, **kwargs})
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
         self.prior = priors.get(prior)
         self.objective = objectives.from_arguments(objective, beta, kl_divergence)
         check_parts(encoder, decoder, self.prior, self.objective)
-        check_regularizer(regularizer, regularization_strength)
+        check_regularizer(regularizer)
         self.regularizer = regularizer
         self.regularization_strength = regularization_strength
         self.latent_dim = getattr(encoder, "latent_dim", None)
@@ -106,6 +114,7 @@ class VAE(keras.Model):
         self.total_loss_tracker = keras.metrics.Mean(name="loss")
         self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
+        self.negative_elbo_tracker = keras.metrics.Mean(name="negative_elbo")
         own_terms = list(getattr(self.objective, "own_terms", ()))
         if regularizer is not None:
             own_terms.append("regularization_loss")
@@ -118,6 +127,7 @@ class VAE(keras.Model):
             # NaN until `fit` is given an array: no size is better than a wrong one.
             nan = keras.initializers.Constant(float("nan"))
             self.data_size = self.add_weight(initializer=nan, name="data_size", **counter)
+        self.loss_weights = LossWeights(self.objective, self)
         # Set before each use, so that estimates disturb no other draw.
         self.evaluation_seed = keras.random.SeedGenerator(0)
         self.compiled_inference = CompiledInference(self)
@@ -126,8 +136,14 @@ class VAE(keras.Model):
 
     @property
     def beta(self):
-        """β of the objective: a number or a schedule."""
-        return self.objective.beta
+        """β of the objective, see `keras_vae.objectives.LossWeight`; `None` where it has none."""
+        return getattr(self.objective, "beta", None)
+
+    @beta.setter
+    def beta(self, value):
+        if self.beta is None:
+            raise AttributeError(f"{type(self.objective).__name__} has no beta.")
+        self.objective.beta = value
 
     # Building
 
@@ -137,7 +153,7 @@ class VAE(keras.Model):
         )
         self.input_features = tuple(input_shape[1:])
         if hasattr(self.prior, "connect"):
-            self.prior.connect(self.posterior, self.input_features)
+            self.prior.connect(self._posterior_again, self.input_features)
         if not self.prior.built:
             self.prior.build((None, self.latent_dim))
         if isinstance(self.likelihood, keras.layers.Layer) and not self.likelihood.built:
@@ -146,6 +162,7 @@ class VAE(keras.Model):
             self.objective.build(self.input_features, self.latent_dim)
             # An attribute of the model, so that it is trained and saved with it.
             self.auxiliary_network = self.objective.network
+        self.loss_weights.make((self.objective, self), backend.synchronizer(self))
         random_state.own(self)
 
     def check_built(self, action: str) -> None:
@@ -159,56 +176,75 @@ class VAE(keras.Model):
     # The forward pass
 
     def call(self, x, latent=False, training=None):
+        training = bool(training)
         if not (latent or _in_step.get()):
-            return self.mean_given(self.posterior_mean(x))
-        latents = self._latents(x)
+            return self.mean_given(self.posterior_mean(x, training), training)
+        latents = self._latents(x, training)
         if not _in_step.get():
-            return {"reconstruction": self.mean_given(latents["z_mean"]), **latents}
-        params = self.params_given(latents["z"])
+            mean = self.mean_given(latents["z_mean"], training)
+            return {"reconstruction": mean, **latents}
+        params = self.params_given(latents["z"], training)
         return {"reconstruction": self.likelihood.mean(params), "params": params, **latents}
 
-    def _latents(self, x):
+    def _latents(self, x, training):
         """Returns the encoder's outputs by name."""
         n_draws = getattr(self.objective, "n_draws", None) if _in_step.get() else None
         draws = {} if n_draws is None else {"n_samples": n_draws}
         names = getattr(self.encoder, "latent_names", ("z_mean", "z_log_var", "z"))
-        return dict(zip(names, self.encoder(self._encoder_input(x), **draws), strict=True))
+        outputs = self.encoder(self._encoder_input(x), training=training, **draws)
+        return dict(zip(names, outputs, strict=True))
 
     def _encoder_input(self, x):
+        """Returns x as the encoder takes it: floats cast, ids and counts as they are."""
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+            return x
         x = ops.cast(x, self.compute_dtype)
         if getattr(self.likelihood, "takes_missing", False):
             x = ops.where(ops.isnan(x), ops.zeros_like(x), x)
         return x
 
-    def posterior_params(self, x) -> dict:
+    def posterior_params(self, x, training: bool = False) -> dict:
         """Returns the parameters of q(z|x) by name, as tensors, `z_mean` first."""
         x = self._encoder_input(x)
         if hasattr(self.encoder, "posterior_params"):
-            return self.encoder.posterior_params(x)
-        return dict(zip(("z_mean", "z_log_var"), self.encoder(x)[:2], strict=True))
+            return self.encoder.posterior_params(x, training=training)
+        outputs = self.encoder(x, training=training)
+        return dict(zip(("z_mean", "z_log_var"), outputs[:2], strict=True))
 
-    def posterior(self, x) -> Posterior:
+    def posterior(self, x, training: bool = False) -> Posterior:
         """Returns q(z|x) as a distribution of tensors."""
-        return self._posterior_of(self.posterior_params(x))
+        return self._posterior_of(self.posterior_params(x, training))
+
+    def _posterior_again(self, x):
+        """Returns q(z|x) of more inputs in a step, in the step's mode."""
+        params = second_pass(self.encoder, x, training=_training.get(), call=self.posterior_params)
+        return self._posterior_of(params)
 
     def _posterior_of(self, outputs):
         if hasattr(self.encoder, "posterior"):
             return self.encoder.posterior(outputs)
         return DiagonalNormal(outputs["z_mean"], outputs["z_log_var"])
 
-    def posterior_mean(self, x):
+    def posterior_mean(self, x, training: bool = False):
         """Returns the code of x without randomness, the mean of a normal posterior, as a tensor."""
-        return self.posterior_params(x)["z_mean"]
+        return self.posterior_params(x, training)["z_mean"]
 
-    def mean_given(self, z):
+    def mean_given(self, z, training: bool = False):
         """Returns the mean of p(x|z) as a tensor."""
-        return self.likelihood.mean(self.params_given(z))
+        return self.likelihood.mean(self.params_given(z, training))
 
-    def params_given(self, z):
+    def params_given(self, z, training: bool = False):
         """Decodes z, of shape (batch, latent_dim) or (n_samples, batch, latent_dim)."""
+        return self._decode(functools.partial(self.decoder, training=training), z)
+
+    def _params_again(self, z, training):
+        """Decodes more codes in a step."""
+        return self._decode(functools.partial(second_pass, self.decoder, training=training), z)
+
+    def _decode(self, decoder, z):
         if len(z.shape) == 2:
-            return self.decoder(z)
-        params = self.decoder(ops.reshape(z, (-1, z.shape[-1])))
+            return decoder(z)
+        params = decoder(ops.reshape(z, (-1, z.shape[-1])))
         return ops.reshape(params, (*ops.shape(z)[:2], *params.shape[1:]))
 
     # Training
@@ -294,6 +330,26 @@ class VAE(keras.Model):
             _in_step.reset(token)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns the loss of a batch, a scalar tensor in nats, and updates the trackers.
+
+        For a training loop of your own: `loss = vae.compute_loss(x)`.
+
+        Args:
+            x: data of shape `(batch, *features)`.
+            y: the target, where it is not x.
+            y_pred: what a step's `call` returned; by default the model is called.
+            sample_weight: one weight per sample, or `None`.
+            training: whether layers train: drop, add noise, move their statistics.
+        """
+        if y_pred is None:
+            y_pred = self._run_step(functools.partial(self, x, training=training))
+        elif "params" not in (y_pred if isinstance(y_pred, dict) else ()):
+            raise ValueError(
+                "compute_loss needs the latents, which a call of the model outside of a step does "
+                "not give. Leave y_pred out: vae.compute_loss(x, y, training=True)."
+            )
+        # Before any second pass, which would clear them.
+        penalties = list(self.losses)
         target = x if y is None else y
         checks.check_target_shape(target.shape[1:], self.target_features)
         if training and hasattr(self.likelihood, "update"):
@@ -301,31 +357,40 @@ class VAE(keras.Model):
         weights = ops.ones(ops.shape(target)[:1]) if sample_weight is None else sample_weight
         weights = ops.reshape(ops.cast(weights, "float32"), (-1,))
         total_weight = ops.sum(weights)
-        terms = self.objective(
-            objectives.Forward(
-                x=self._encoder_input(x),
-                target=target,
-                params=y_pred["params"],
-                z=y_pred["z"],
-                posterior=self._posterior_of(y_pred),
-                prior=self.prior,
-                likelihood=self.likelihood,
-                sample_weight=weights / ops.maximum(total_weight, 1e-12),
-                decode=self.params_given,
-                step=self._advance_step(training),
-                data_size=getattr(self, "data_size", None),
-            )
+        step = self._advance_step(training)
+        forward = objectives.Forward(
+            x=self._encoder_input(x),
+            target=target,
+            params=y_pred["params"],
+            z=y_pred["z"],
+            posterior=self._posterior_of(y_pred),
+            prior=self.prior,
+            likelihood=self.likelihood,
+            sample_weight=weights / ops.maximum(total_weight, 1e-12),
+            decode=functools.partial(self._params_again, training=bool(training)),
+            step=step,
+            data_size=getattr(self, "data_size", None),
+            training=bool(training),
         )
+        token = _training.set(bool(training))
+        try:
+            terms = self.objective(forward)
+        finally:
+            _training.reset(token)
+        check_terms(self.objective, terms)
         means = {name: weighted_mean(name, term, weights) for name, term in terms.items()}
+        means["negative_elbo"] = means["reconstruction_loss"] + means["kl_loss"]
         if self.regularizer is not None:
             value = weighted_mean("The regularizer", self.regularizer(y_pred), weights)
-            means["regularization_loss"] = self.regularization_strength * value
-        penalties = means.get("regularization_loss", 0.0) + sum(self.losses)
-        loss = means["loss"] = means["loss"] + penalties
+            strength = weight_at(self, "regularization_strength", step)
+            means["regularization_loss"] = strength * value
+        penalty = means.get("regularization_loss", 0.0) + sum(penalties)
+        loss = means["loss"] = means["loss"] + penalty
         trackers = (
             self.total_loss_tracker,
             self.reconstruction_loss_tracker,
             self.kl_loss_tracker,
+            self.negative_elbo_tracker,
             *self.own_trackers,
         )
         for tracker in trackers:
@@ -492,7 +557,10 @@ class VAE(keras.Model):
     def get_config(self):
         names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
         parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
-        strength = {"regularization_strength": self.regularization_strength}
+        strength = {
+            name: keras.saving.serialize_keras_object(value)
+            for name, value in numbers(self).items()
+        }
         saved_by = {"keras_vae": __version__, "backend": backend.BACKEND}
         return {**super().get_config(), **parts, **strength, "saved_by": saved_by}
 

@@ -1,6 +1,7 @@
 """Stack: layers applied one after the other, the body that the networks share."""
 
 import keras
+from keras import ops
 
 
 class Stack(keras.layers.Layer):
@@ -20,8 +21,9 @@ class Stack(keras.layers.Layer):
             input_shape = layer.compute_output_shape(input_shape)
 
     def call(self, inputs, training=None):
+        inputs = ops.cast(inputs, self.compute_dtype)  # whole numbers too, which Keras leaves
         for layer in self.stack:
-            inputs = layer(inputs)
+            inputs = layer(inputs, training=bool(training))
         return inputs
 
     def compute_output_shape(self, input_shape):

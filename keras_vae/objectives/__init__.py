@@ -12,6 +12,7 @@ from keras_vae.objectives.importance_weighted import IWAE
 from keras_vae.objectives.importance_weighted_variants import CIWAE, MIWAE, PIWAE
 from keras_vae.objectives.info_max_vae import InfoMaxVAE
 from keras_vae.objectives.info_vae import WAE, InfoVAE
+from keras_vae.objectives.loss_weight import LossWeight
 from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import kl_divergence
 
@@ -30,6 +31,7 @@ __all__ = [
     "FreeBits",
     "InfoMaxVAE",
     "InfoVAE",
+    "LossWeight",
     "Objective",
     "get",
     "kl_divergence",
@@ -59,7 +61,7 @@ def get(identifier):
         ValueError: for an unknown name; the message lists the known ones.
         TypeError: for anything else that is not an objective.
     """
-    return resolve(identifier, NAMES, kind="objective", methods=("__call__", "get_config"))
+    return resolve(identifier, NAMES, kind="objective", methods=("terms", "own_terms", "at"))
 
 
 def from_arguments(objective, beta, kl_divergence):

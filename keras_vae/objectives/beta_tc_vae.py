@@ -4,11 +4,11 @@ import math
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.arguments import check_choice, check_count
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.objective import Objective, check_has, check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.objectives.objective import Objective, check_has
 from keras_vae.objectives.terms import per_sample, reconstruction_and_kl
 
 
@@ -40,17 +40,21 @@ class BetaTCVAE(Objective):
 
     term_names = ("mutual_information", "total_correlation", "dimension_wise_kl")
 
+    beta = LossWeight()
+    alpha = LossWeight()
+    gamma = LossWeight()
+
     def __init__(
         self,
-        beta: float | LearningRateSchedule = 6.0,
-        alpha: float | LearningRateSchedule = 1.0,
-        gamma: float | LearningRateSchedule = 1.0,
+        beta: Weight = 6.0,
+        alpha: Weight = 1.0,
+        gamma: Weight = 1.0,
         estimator: str = "stratified",
         data_size: int | None = None,
     ):
-        self.beta = check_weight("beta", beta)
-        self.alpha = check_weight("alpha", alpha)
-        self.gamma = check_weight("gamma", gamma)
+        self.beta = beta
+        self.alpha = alpha
+        self.gamma = gamma
         self.estimator = check_choice("estimator", estimator, ("stratified", "weighted"))
         self.data_size = None if data_size is None else check_count("data_size", data_size)
 

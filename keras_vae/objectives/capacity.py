@@ -2,10 +2,10 @@
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import reconstruction_and_kl
 
 
@@ -29,13 +29,16 @@ class Capacity(Objective):
         >>> objective = Capacity(capacity=growing, gamma=1000.0)
     """
 
+    capacity = LossWeight()
+    gamma = LossWeight()
+
     def __init__(
         self,
-        capacity: float | LearningRateSchedule = 25.0,
-        gamma: float | LearningRateSchedule = 100.0,
+        capacity: Weight = 25.0,
+        gamma: Weight = 100.0,
     ):
-        self.capacity = check_weight("capacity", capacity)
-        self.gamma = check_weight("gamma", gamma)
+        self.capacity = capacity
+        self.gamma = gamma
 
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)

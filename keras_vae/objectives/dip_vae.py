@@ -2,11 +2,11 @@
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.arguments import check_choice
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.objective import Objective, check_has, check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.objectives.objective import Objective, check_has
 from keras_vae.objectives.terms import reconstruction_and_kl
 
 
@@ -34,17 +34,21 @@ class DIPVAE(Objective):
 
     term_names = ("dip_loss",)
 
+    off_diagonal = LossWeight()
+    diagonal = LossWeight()
+    beta = LossWeight()
+
     def __init__(
         self,
         kind: str = "ii",
-        off_diagonal: float | LearningRateSchedule = 10.0,
-        diagonal: float | LearningRateSchedule = 10.0,
-        beta: float | LearningRateSchedule = 1.0,
+        off_diagonal: Weight = 10.0,
+        diagonal: Weight = 10.0,
+        beta: Weight = 1.0,
     ):
         self.kind = check_choice("kind", kind, ("i", "ii"))
-        self.off_diagonal = check_weight("off_diagonal", off_diagonal)
-        self.diagonal = check_weight("diagonal", diagonal)
-        self.beta = check_weight("beta", beta)
+        self.off_diagonal = off_diagonal
+        self.diagonal = diagonal
+        self.beta = beta
 
     def check_posterior(self, posterior):
         check_has(self, posterior, "covariance", "needs the covariance of q(z|x)")

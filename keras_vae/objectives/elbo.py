@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import keras
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import kl_divergence, reconstruction_and_kl
 
 
@@ -18,14 +18,14 @@ class ELBO(Objective):
     KL against the reconstruction and is no bound for β < 1.
 
     Args:
-        beta: β, a number, or a `LearningRateSchedule` of the training step.
-            A schedule's value is logged as `beta`.
+        beta: β, a number, a `LearningRateSchedule` of the training step or a
+            `keras.Variable`. A value that changes is logged as `beta`.
         kl_divergence: a function `(posterior, prior, z)` to the KL per sample,
             of shape `(batch,)`, in place of `keras_vae.objectives.kl_divergence`.
 
     Raises:
         ValueError: if `beta` is negative or not finite.
-        TypeError: if it is neither a number nor a schedule.
+        TypeError: if it is none of the three.
 
     Reference:
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, equation 3;
@@ -36,12 +36,14 @@ class ELBO(Objective):
         >>> objective = ELBO(beta=warm_up)  # from 0 to 4 over 5,000 steps
     """
 
+    beta = LossWeight()
+
     def __init__(
         self,
-        beta: float | LearningRateSchedule = 1.0,
+        beta: Weight = 1.0,
         kl_divergence: Callable = kl_divergence,
     ):
-        self.beta = check_weight("beta", beta)
+        self.beta = beta
         self.kl_divergence = kl_divergence
 
     def terms(self, forward: Forward) -> dict:

@@ -2,12 +2,13 @@
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.info_max_vae import dense_critic
-from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import reconstruction_and_kl
+from keras_vae.training.second_pass import second_pass
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -37,14 +38,17 @@ class FactorVAE(Objective):
 
     term_names = ("total_correlation", "discriminator_loss")
 
+    gamma = LossWeight()
+    beta = LossWeight()
+
     def __init__(
         self,
-        gamma: float | LearningRateSchedule = 10.0,
-        beta: float | LearningRateSchedule = 1.0,
+        gamma: Weight = 10.0,
+        beta: Weight = 1.0,
         network: keras.layers.Layer | None = None,
     ):
-        self.gamma = check_weight("gamma", gamma)
-        self.beta = check_weight("beta", beta)
+        self.gamma = gamma
+        self.beta = beta
         self.network = network
 
     def check_posterior(self, posterior):
@@ -62,9 +66,10 @@ class FactorVAE(Objective):
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
         z = forward.z[0] if len(forward.z.shape) == 3 else forward.z
-        total_correlation = _logit(self._frozen(z))
-        logit = _logit(self.network(ops.stop_gradient(z)))
-        logit_apart = _logit(self.network(ops.stop_gradient(_permute_dimensions(z))))
+        codes = ops.stop_gradient(z)
+        logit = _logit(self.network(codes, training=forward.training))
+        logit_apart = self._again(_permute_dimensions(codes), forward)
+        total_correlation = self._again(z, forward, frozen=True)
         discriminator_loss = 0.5 * (ops.softplus(-logit) + ops.softplus(logit_apart))
         step = forward.step
         loss = terms["reconstruction_loss"] + self.at("beta", step) * terms["kl_loss"]
@@ -77,12 +82,8 @@ class FactorVAE(Objective):
             "discriminator_loss": discriminator_loss,
         }
 
-    def _frozen(self, z):
-        """Applies the discriminator with constant weights."""
-        network = self.network
-        trainable = [ops.stop_gradient(v.value) for v in network.trainable_variables]
-        others = [v.value for v in network.non_trainable_variables]
-        return network.stateless_call(trainable, others, z)[0]
+    def _again(self, z, forward, frozen=False):
+        return _logit(second_pass(self.network, z, training=forward.training, frozen=frozen))
 
 
 def _logit(output):

@@ -15,9 +15,10 @@ class Forward(NamedTuple):
             `(n_samples, batch, latent_dim)`.
         posterior, prior, likelihood: the three distributions.
         sample_weight: shape `(batch,)`, summing to 1.
-        decode: the decoder, from codes shaped as `z` to params.
+        decode: the decoder once more, from codes shaped as `z` to params.
         step: the training step, where the objective `needs_step`.
         data_size: number of samples in the data set, where it `needs_data_size`.
+        training: the mode in which the step's layers run: whoever calls one says it.
     """
 
     x: Any
@@ -31,3 +32,4 @@ class Forward(NamedTuple):
     decode: Callable
     step: Any = None
     data_size: Any = None
+    training: bool = False

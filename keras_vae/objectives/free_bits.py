@@ -2,10 +2,10 @@
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import reconstruction_and_kl
 
 
@@ -32,13 +32,16 @@ class FreeBits(Objective):
 
     term_names = ("free_bits_kl",)
 
+    free_bits = LossWeight()
+    beta = LossWeight()
+
     def __init__(
         self,
-        free_bits: float | LearningRateSchedule = 0.25,
-        beta: float | LearningRateSchedule = 1.0,
+        free_bits: Weight = 0.25,
+        beta: Weight = 1.0,
     ):
-        self.free_bits = check_weight("free_bits", free_bits)
-        self.beta = check_weight("beta", beta)
+        self.free_bits = free_bits
+        self.beta = beta
 
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)

@@ -4,11 +4,10 @@ import math
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.arguments import check_count
 from keras_vae.objectives.importance_weighted import IWAE, normalized
-from keras_vae.objectives.objective import check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -28,16 +27,16 @@ class CIWAE(IWAE):
         better", 2018, the section on new estimators.
     """
 
+    elbo_weight = LossWeight(high=1.0)
+
     def __init__(
         self,
         n_samples: int = 5,
-        elbo_weight: float | LearningRateSchedule = 0.5,
+        elbo_weight: Weight = 0.5,
         gradient: str = "reparameterized",
     ):
         super().__init__(n_samples, gradient)
-        self.elbo_weight = check_weight("elbo_weight", elbo_weight)
-        if not callable(elbo_weight) and elbo_weight > 1.0:
-            raise ValueError(f"elbo_weight must lie in [0, 1]; received {elbo_weight!r}.")
+        self.elbo_weight = elbo_weight
 
     def bound(self, log_w, step):
         weight = self.at("elbo_weight", step)

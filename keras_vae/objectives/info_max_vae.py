@@ -4,12 +4,13 @@ import math
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.networks import DenseDecoder
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import reconstruction_and_kl
+from keras_vae.training.second_pass import second_pass
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -36,14 +37,17 @@ class InfoMaxVAE(Objective):
 
     term_names = ("mutual_information",)
 
+    alpha = LossWeight()
+    beta = LossWeight()
+
     def __init__(
         self,
-        alpha: float | LearningRateSchedule = 1.0,
-        beta: float | LearningRateSchedule = 1.0,
+        alpha: Weight = 1.0,
+        beta: Weight = 1.0,
         network: keras.layers.Layer | None = None,
     ):
-        self.alpha = check_weight("alpha", alpha)
-        self.beta = check_weight("beta", beta)
+        self.alpha = alpha
+        self.beta = beta
         self.network = network
 
     def build(self, input_features, latent_dim):
@@ -56,9 +60,11 @@ class InfoMaxVAE(Objective):
         x, z = ops.cast(forward.x, "float32"), forward.z
         x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
         z = z[0] if len(z.shape) == 3 else z
-        joint = self._critic(x, z)
+        joint = self.network(_side_by_side(x, z), training=forward.training)
         # Batches are shuffled: the neighbour's code is independent of x.
-        apart = self._critic(x, ops.roll(z, 1, axis=0))
+        pairs = _side_by_side(x, ops.roll(z, 1, axis=0))
+        apart = second_pass(self.network, pairs, training=forward.training)
+        joint, apart = (ops.cast(output[:, 0], "float32") for output in (joint, apart))
         # Linear from exp(10) on: the exp of a critic gone astray would never come back.
         growth = ops.exp(ops.minimum(apart, 10.0)) * (1.0 + ops.relu(apart - 10.0))
         information = joint - growth / math.e
@@ -67,9 +73,9 @@ class InfoMaxVAE(Objective):
         loss = loss - self.at("alpha", step) * information
         return terms | {"loss": loss, "mutual_information": information}
 
-    def _critic(self, x, z):
-        # float32 whatever the dtype policy of the network.
-        return ops.cast(self.network(ops.concatenate([x, z], axis=-1))[:, 0], "float32")
+
+def _side_by_side(x, z):
+    return ops.concatenate([x, z], axis=-1)
 
 
 def dense_critic(units: int, n_layers: int) -> DenseDecoder:

@@ -2,12 +2,12 @@
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.arguments import check_choice
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.kernels import KERNELS, maximum_mean_discrepancy
-from keras_vae.objectives.objective import Objective, check_weight
+from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import reconstruction_and_kl
 
 
@@ -34,21 +34,25 @@ class InfoVAE(Objective):
 
     term_names = ("mmd",)
 
+    alpha = LossWeight(high=1.0)
+    strength = LossWeight()
+
     def __init__(
         self,
-        alpha: float | LearningRateSchedule = 1.0,
-        strength: float | LearningRateSchedule = 100.0,
+        alpha: Weight = 1.0,
+        strength: Weight = 100.0,
         kernel: str = "rbf",
     ):
-        self.alpha = check_weight("alpha", alpha)
-        self.strength = check_weight("strength", strength)
+        self.alpha = alpha
+        self.strength = strength
         self.kernel = check_choice("kernel", kernel, tuple(KERNELS))
-        if not callable(alpha) and self.alpha > 1.0:
-            raise ValueError(f"alpha must lie in [0, 1]; received {alpha!r}.")
-        if not (callable(alpha) or callable(strength)) and self.alpha + self.strength < 1.0:
+
+    def check_weights(self, weights):
+        numbers = [value for value in weights.values() if isinstance(value, float)]
+        if len(numbers) == 2 and sum(numbers) < 1.0:
             raise ValueError(
                 "alpha + strength must be at least 1, or the MMD would be maximized; received "
-                f"alpha={alpha!r} and strength={strength!r}."
+                f"alpha={weights['alpha']!r} and strength={weights['strength']!r}."
             )
 
     def terms(self, forward: Forward) -> dict:
@@ -86,5 +90,5 @@ class WAE(InfoVAE):
         Tolstikhin et al., "Wasserstein auto-encoders", 2018, algorithm 2.
     """
 
-    def __init__(self, strength: float | LearningRateSchedule = 10.0, kernel: str = "imq"):
+    def __init__(self, strength: Weight = 10.0, kernel: str = "imq"):
         super().__init__(1.0, strength, kernel)

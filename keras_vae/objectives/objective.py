@@ -1,12 +1,12 @@
 """Objective: the protocol that every objective follows."""
 
+import copy
 import inspect
-import math
 
 import keras
-from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_vae.objectives import loss_weight
 from keras_vae.objectives.forward import Forward
 
 
@@ -14,7 +14,8 @@ class Objective:
     """The loss that training minimizes and its named terms.
 
     A subclass defines `terms` and keeps each argument of its constructor in an
-    attribute of that name. It may set these:
+    attribute of that name. A weight that may change while the model trains is
+    declared as `name = LossWeight()`. It may set these:
 
     Attributes:
         term_names: names of the terms beyond the loss, the reconstruction and
@@ -39,17 +40,21 @@ class Objective:
         raise NotImplementedError
 
     def __call__(self, forward: Forward) -> dict:
-        """Returns `terms` and the current value of each weight that follows a schedule."""
-        scheduled = {name: self.at(name, forward.step) for name in self._scheduled()}
-        return self.terms(forward) | scheduled
+        """Returns `terms` and the weights that schedules or variables give, as they are now."""
+        with loss_weight.at_step(forward.step):
+            logged = {name: self.at(name, forward.step) for name in self._logged_weights()}
+            return self.terms(forward) | logged
 
     def at(self, name: str, step):
         """Returns the weight `name` at a training step."""
-        weight = getattr(self, name)
-        return ops.cast(weight(step), "float32") if callable(weight) else weight
+        return loss_weight.weight_at(self, name, step)
 
     def _scheduled(self):
         return [n for n, value in vars(self).items() if isinstance(value, LearningRateSchedule)]
+
+    def _logged_weights(self):
+        held = [n for n in loss_weight.names(self) if loss_weight.is_variable(vars(self)[n])]
+        return self._scheduled() + held
 
     @property
     def needs_step(self) -> bool:
@@ -59,7 +64,10 @@ class Objective:
     @property
     def own_terms(self) -> tuple[str, ...]:
         """Names of all terms beyond the loss, the reconstruction and the KL."""
-        return (*self.term_names, *self._scheduled())
+        return (*self.term_names, *self._logged_weights())
+
+    def check_weights(self, weights: dict) -> None:
+        """Raises a ValueError if these weights, by name, make no sense together."""
 
     def check_posterior(self, posterior: type) -> None:
         """Raises a ValueError if the objective makes no sense with this class of posterior."""
@@ -68,35 +76,22 @@ class Objective:
         """Makes and builds the auxiliary network, if there is one."""
 
     def get_config(self) -> dict:
-        names = inspect.signature(type(self).__init__).parameters
+        numbers = loss_weight.numbers(self)
         return {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in names
+            name: keras.saving.serialize_keras_object(numbers.get(name, getattr(self, name)))
+            for name in inspect.signature(type(self).__init__).parameters
             if name != "self"
         }
+
+    def __deepcopy__(self, memo):
+        # A copy has variables of its own, once a model is built of it.
+        arguments = inspect.signature(type(self).__init__).parameters
+        own = vars(self) | loss_weight.numbers(self)
+        return type(self)(**{n: copy.deepcopy(own[n], memo) for n in arguments if n in own})
 
     @classmethod
     def from_config(cls, config):
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
-
-
-def check_weight(name: str, value):
-    """Returns a weight of the loss: a number of at least 0, or a schedule.
-
-    Raises:
-        ValueError: if it is negative or not finite.
-        TypeError: if it is neither a number nor a schedule.
-    """
-    if isinstance(value, LearningRateSchedule):
-        return value
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(
-            f"{name} must be a number or a keras.optimizers.schedules.LearningRateSchedule; "
-            f"received {value!r}."
-        )
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and not negative; received {value!r}.")
-    return float(value)
 
 
 def check_has(objective: Objective, posterior: type, method: str, why: str) -> None:

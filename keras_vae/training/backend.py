@@ -5,6 +5,7 @@ import functools
 import importlib
 import math
 import os
+import weakref
 from collections.abc import Callable
 
 import keras
@@ -39,6 +40,20 @@ def is_tracing() -> bool:
 
         return isinstance(ops.zeros(()) + 0, jax.core.Tracer)
     return ops.zeros(()).device.type == "meta"
+
+
+def synchronizer(model: keras.Model) -> Callable:
+    """Returns a function that brings the model's variables up to date while it trains."""
+    if BACKEND != "jax":
+        return lambda: None
+    reference = weakref.ref(model)
+
+    def synchronize():
+        model = reference()
+        if model is not None:
+            model.jax_state_sync()
+
+    return synchronize
 
 
 def portable_config(config):

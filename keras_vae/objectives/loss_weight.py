@@ -1,0 +1,246 @@
+"""LossWeight: a weight of the loss that may change while the model trains."""
+
+import contextvars
+import math
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+Weight = float | LearningRateSchedule | keras.Variable
+
+
+class _Running(NamedTuple):
+    """The computation of a loss, at a training step that only schedules need."""
+
+    step: Any
+
+
+# Set while the terms of a loss are computed: weights are tensors then.
+_running = contextvars.ContextVar("keras_vae_running", default=None)
+
+
+class LossWeight:
+    """A number, a schedule of the training step or a `keras.Variable`, as a class attribute.
+
+    What is assigned to it acts from the next step on, on every backend and
+    without compiling anew: once the model is built, a number lies in a variable.
+    Outside of the computation of a loss it reads as what was given, a number as
+    its current value; within, as a tensor.
+
+    Args:
+        high: the largest value, where there is one. Weights are never negative.
+
+    Raises:
+        ValueError: if a value is out of range, or a schedule takes the place of a
+            number, or the reverse, in a model that is built.
+        TypeError: if a value is none of the three.
+
+    Example:
+        >>> class Mine(Objective):
+        ...     strength = LossWeight()
+        ...     def __init__(self, strength=1.0):
+        ...         self.strength = strength
+    """
+
+    def __init__(self, high: float = math.inf):
+        self.high = high
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, part, owner=None):
+        if part is None:
+            return self
+        if self.name not in vars(part):
+            raise AttributeError(f"{type(part).__name__} has no {self.name} yet.")
+        running = _running.get()
+        if running is not None:
+            return weight_at(part, self.name, running.step)
+        value, state = vars(part)[self.name], _state(part)
+        if is_variable(value) or self.name not in state.variables:
+            return value
+        state.sync()
+        return float(ops.convert_to_numpy(state.variables[self.name]))
+
+    def __set__(self, part, value):
+        value, state = check_weight(self.name, value, self.high), _state(part)
+        check = getattr(type(part), "check_weights", None)
+        if check is not None:
+            check(part, {**weights(part), self.name: value})
+        old = vars(part).get(self.name, value)
+        assignable = is_variable(old) and isinstance(value, float)
+        if state.is_fixed and _kind(old) != _kind(value) and not assignable:
+            raise ValueError(
+                f"{self.name} is {_kind(old)} of a model, and cannot become {_kind(value)}. Make "
+                f"the model with {self.name}=... of the kind that you want."
+            )
+        if self.name in state.variables and isinstance(value, float):
+            state.sync()
+            state.variables[self.name].assign(value)
+            state.changed.add(self.name)
+        elif self.name in state.variables and value is not old:
+            raise ValueError(
+                f"{self.name} is a keras.Variable of a model that is built, and cannot become "
+                f"another one. Assign to it, or set {self.name} to a number."
+            )
+        else:
+            vars(part)[self.name] = value
+
+
+class _State:
+    """The variables of a part's weights, made when its model is built."""
+
+    def __init__(self):
+        self.is_fixed = False  # whether a model has counted on what kinds they are
+        self.variables = {}
+        self.changed = set()  # names of the numbers that were assigned since
+        self.syncs = []
+
+    def sync(self):
+        """Brings the variables up to date, which JAX keeps elsewhere while it trains."""
+        for sync in self.syncs:
+            sync()
+
+
+def _state(part) -> _State:
+    # Not by setattr: Keras would look into it.
+    return vars(part).setdefault("_loss_weights", _State())
+
+
+def names(part) -> list[str]:
+    """Returns the names of the weights that the part's class declares and the part has."""
+    declared = {
+        name: None
+        for cls in reversed(type(part).__mro__)
+        for name, value in vars(cls).items()
+        if isinstance(value, LossWeight)
+    }
+    return [name for name in declared if name in vars(part)]
+
+
+def weights(part) -> dict:
+    """Returns the weights of a part by name: numbers as they are now, schedules, variables."""
+    return {name: getattr(part, name) for name in names(part)}
+
+
+def numbers(part) -> dict:
+    """Returns `weights` with the value of now for each variable, as a config holds it."""
+    return {
+        name: float(ops.convert_to_numpy(value)) if is_variable(value) else value
+        for name, value in weights(part).items()
+    }
+
+
+def changed(part) -> set[str]:
+    """Returns the names of the numbers that were assigned since the model was built."""
+    return _state(part).changed
+
+
+def weight_at(part, name: str, step):
+    """Returns the weight `name` at a training step: a tensor, or a number that never changes."""
+    value = vars(part)[name] if name in vars(part) else getattr(part, name)
+    if callable(value):
+        return ops.cast(value(step), "float32")
+    value = _state(part).variables.get(name, value)
+    return ops.cast(value, "float32") if is_variable(value) else value
+
+
+@contextmanager
+def at_step(step):
+    """Lets weights read as tensors of that training step."""
+    token = _running.set(_Running(step))
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def is_variable(value) -> bool:
+    """Returns whether a weight is a `keras.Variable`."""
+    return isinstance(value, keras.Variable)
+
+
+def check_weight(name: str, value, high: float = math.inf):
+    """Returns a weight of the loss: a number from 0 to `high`, a schedule or a `keras.Variable`.
+
+    Raises:
+        ValueError: if it is out of that range or not finite.
+        TypeError: if it is none of these.
+    """
+    if isinstance(value, LearningRateSchedule):
+        return value
+    if is_variable(value):
+        if tuple(value.shape) != ():
+            raise ValueError(f"{name} must be a scalar; the variable has shape {value.shape}.")
+        check_weight(name, float(ops.convert_to_numpy(value)), high)
+        value.trainable = False  # or the optimizer would train it
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(
+            f"{name} must be a number or a keras.optimizers.schedules.LearningRateSchedule or "
+            f"keras.Variable; received {value!r}."
+        )
+    number = float(value)
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be finite and not negative; received {value!r}.")
+    if number > high:
+        raise ValueError(f"{name} must lie in [0, {high:g}]; received {value!r}.")
+    return number
+
+
+def _kind(value):
+    if isinstance(value, LearningRateSchedule):
+        return "a schedule"
+    return "a keras.Variable" if is_variable(value) else "a number"
+
+
+class LossWeights(keras.layers.Layer):
+    """The variables of the weights of a model's loss.
+
+    They are none of the weights that `get_weights` gives and files hold: configs
+    hold them, as numbers.
+    """
+
+    def __init__(self, *parts):
+        super().__init__(dtype="float32", name="loss_weights")
+        for part in parts:
+            _state(part).is_fixed = True
+
+    def make(self, parts: tuple, sync) -> None:
+        """Makes a variable for each number among the weights of parts, or takes those they have.
+
+        Args:
+            parts: the objective and the model.
+            sync: called before a variable is read or assigned.
+        """
+        shared = []
+        for part in parts:
+            state = _state(part)
+            state.syncs.append(sync)
+            for name, value in weights(part).items():
+                if is_variable(value):
+                    state.variables[name] = value
+                if name in state.variables:  # the user's, or another model's that shares the part
+                    shared.append(state.variables[name])
+                elif isinstance(value, float):
+                    state.variables[name] = self.add_weight(
+                        initializer=keras.initializers.Constant(value),
+                        trainable=False,
+                        aggregation="only_first_replica",
+                        name=name,
+                    )
+        self.shared = shared
+        self.built = True
+
+    @property
+    def weights(self):
+        return []
+
+    def save_own_variables(self, store):
+        pass
+
+    def load_own_variables(self, store):
+        pass
