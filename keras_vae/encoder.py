@@ -59,7 +59,8 @@ class VariationalEncoder(keras.layers.Layer):
                 f"keras_vae.networks.DenseEncoder(); received {network!r}."
             )
         self.latent_dim = check_count("latent_dim", latent_dim)
-        self.network = network
+        # Before the head, where files expect it, also if it is made only when built.
+        self.place = networks.DefaultEncoder() if network is None else network
         self.n_samples = n_samples
         self.seed = seed
         self.flatten = keras.layers.Flatten(dtype="float32")
@@ -68,13 +69,19 @@ class VariationalEncoder(keras.layers.Layer):
         self.sampler = SampleLayer(n_samples=n_samples, seed=seed, name="sampler")
 
     @property
+    def network(self) -> keras.layers.Layer | None:
+        """The layer from x to features; a default one is `None` until the encoder is built."""
+        is_default = isinstance(self.place, networks.DefaultEncoder)
+        return self.place.network if is_default else self.place
+
+    @property
     def latent_names(self) -> tuple[str, ...]:
         """Names of what a call returns."""
         return (*self.head.param_names, *self.head.draw_names)
 
     def build(self, input_shape):
         if self.network is None:
-            self.network = networks.default_encoder(len(input_shape))
+            self.place.build(input_shape)
         _take_whole_numbers(self.network, input_shape)
         # A symbolic call builds user-made networks that have no `build` too.
         features = self.flatten(self.network(keras.KerasTensor(input_shape), training=False))

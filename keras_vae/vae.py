@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import likelihoods, measures, objectives, priors, random_state
+from keras_vae import frozen, likelihoods, measures, objectives, priors, random_state
 from keras_vae.export import export
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
@@ -286,12 +286,26 @@ class VAE(keras.Model):
             config["jit_compile"] = self.requested_jit_compile
             config["device_loop"] = self.requested_device_loop
             config["optimizer"] = backend.portable_config(config["optimizer"])
+            if self.optimizer.built:
+                config["optimized"] = frozen.optimized(self)
         return config
 
     def compile_from_config(self, config):
+        config = dict(config)
+        optimized = config.pop("optimized", None)
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
-            self.optimizer.build(self.trainable_variables)
+            frozen.build_optimizer(self, optimized)
+
+    def get_build_config(self):
+        config = super().get_build_config()
+        return config and {**config, "frozen": frozen.frozen(self)}
+
+    def build_from_config(self, config):
+        config = dict(config)
+        places = config.pop("frozen", None)
+        super().build_from_config(config)
+        frozen.freeze(self, places)
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""

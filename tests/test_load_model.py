@@ -29,7 +29,10 @@ def test_a_golden_file_computes_what_it_did(path):
     np.testing.assert_allclose(vae.reconstruct(x), expected["reconstruction"], rtol=1e-4, atol=1e-5)
     assert int(vae.optimizer.iterations) == 6
     assert vae.row_order.epochs == 3
-    assert np.isfinite(vae.fit(x, verbose=0).history["loss"]).all()
+    losses = vae.fit(x, batch_size=8, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    if "next_loss" in expected and path.stem.split("-")[1] == BACKEND:  # others draw otherwise
+        np.testing.assert_allclose(losses, expected["next_loss"], rtol=1e-4)
 
 
 @pytest.fixture
