@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras.optimizers import schedules
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -50,3 +51,19 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
             "low": self.low,
             "rise": self.rise,
         }
+
+
+def last_change(schedule: keras.optimizers.schedules.LearningRateSchedule) -> int | None:
+    """Returns the step from which a schedule stays as it is; `None` where nobody knows.
+
+    Of a `Cyclical` it is the end of its first rise.
+    """
+    if isinstance(schedule, Cyclical):
+        return int(schedule.cycle_steps * schedule.rise)
+    if isinstance(schedule, schedules.PiecewiseConstantDecay):
+        return int(max(schedule.boundaries))
+    if isinstance(schedule, schedules.CosineDecay):
+        return int(schedule.decay_steps + schedule.warmup_steps)
+    if isinstance(schedule, schedules.PolynomialDecay) and not schedule.cycle:
+        return int(schedule.decay_steps)
+    return None

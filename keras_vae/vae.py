@@ -2,6 +2,7 @@
 
 import contextvars
 import functools
+import math
 from collections.abc import Callable
 
 import keras
@@ -13,10 +14,11 @@ from keras_vae.export import export
 from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.load_model import check_version
-from keras_vae.objectives.loss_weight import LossWeight, LossWeights, numbers, weight_at
+from keras_vae.objectives import loss_weight
 from keras_vae.parts import check_parts, check_regularizer, check_terms, connect, posterior_class
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.training import backend, checks, device_loop
+from keras_vae.training.loss_weight_callbacks import with_loss_weights
 from keras_vae.training.row_order import RowOrder
 from keras_vae.training.second_pass import second_pass
 from keras_vae.training.weighted_mean import weighted_mean
@@ -82,7 +84,7 @@ class VAE(keras.Model):
         >>> codes, new_images = vae.encode(images), vae.sample(16)
     """
 
-    regularization_strength = LossWeight()
+    regularization_strength = loss_weight.LossWeight()
 
     def __init__(
         self,
@@ -127,7 +129,7 @@ class VAE(keras.Model):
             # NaN until `fit` is given an array: no size is better than a wrong one.
             nan = keras.initializers.Constant(float("nan"))
             self.data_size = self.add_weight(initializer=nan, name="data_size", **counter)
-        self.loss_weights = LossWeights(self.objective, self)
+        self.loss_weights = loss_weight.LossWeights(self.objective, self)
         # Set before each use, so that estimates disturb no other draw.
         self.evaluation_seed = keras.random.SeedGenerator(0)
         self.compiled_inference = CompiledInference(self)
@@ -316,7 +318,26 @@ class VAE(keras.Model):
         if kwargs.get("validation_data") is not None:
             data = checks.check_validation_data(self, kwargs["validation_data"])
             kwargs["validation_data"] = data
+        self._warn_of_late_schedules(x, batch_size, epochs, kwargs)
+        kwargs["callbacks"] = with_loss_weights(self, kwargs.get("callbacks"))
         return device_loop.fit(self, x, y, batch_size=batch_size, epochs=epochs, **kwargs)
+
+    def _warn_of_late_schedules(self, x, batch_size, epochs, options):
+        per_epoch = options.get("steps_per_epoch")
+        if not hasattr(self, "training_step") or not (per_epoch or checks.is_array(x)):
+            return
+        n = (
+            checks.n_training_rows(x, options.get("validation_split") or 0.0)
+            if per_epoch is None
+            else 0
+        )
+        per_epoch = per_epoch or math.ceil(n / (batch_size or 32))
+        batches = self._batches_per_step()
+        checks.warn_of_late_schedules(
+            loss_weight.weights(self.objective),
+            int(self.training_step) // batches,
+            (epochs - options.get("initial_epoch", 0)) * per_epoch // batches,
+        )
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """As `keras.Model.evaluate`; z is drawn from the posterior."""
@@ -396,7 +417,7 @@ class VAE(keras.Model):
         means["negative_elbo"] = means["reconstruction_loss"] + means["kl_loss"]
         if self.regularizer is not None:
             value = weighted_mean("The regularizer", self.regularizer(y_pred), weights)
-            strength = weight_at(self, "regularization_strength", step)
+            strength = loss_weight.weight_at(self, "regularization_strength", step)
             means["regularization_loss"] = strength * value
         penalty = means.get("regularization_loss", 0.0) + sum(penalties)
         loss = means["loss"] = means["loss"] + penalty
@@ -573,7 +594,7 @@ class VAE(keras.Model):
         parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
         strength = {
             name: keras.saving.serialize_keras_object(value)
-            for name, value in numbers(self).items()
+            for name, value in loss_weight.numbers(self).items()
         }
         saved_by = {"keras_vae": __version__, "backend": backend.BACKEND}
         return {**super().get_config(), **parts, **strength, "saved_by": saved_by}

@@ -80,7 +80,7 @@ class LossWeight:
         if self.name in state.variables and isinstance(value, float):
             state.sync()
             state.variables[self.name].assign(value)
-            state.changed.add(self.name)
+            state.assigned.add(self.name)
         elif self.name in state.variables and value is not old:
             raise ValueError(
                 f"{self.name} is a keras.Variable of a model that is built, and cannot become "
@@ -96,7 +96,7 @@ class _State:
     def __init__(self):
         self.is_fixed = False  # whether a model has counted on what kinds they are
         self.variables = {}
-        self.changed = set()  # names of the numbers that were assigned since
+        self.assigned = set()  # names of the numbers that were assigned since
         self.syncs = []
 
     def sync(self):
@@ -134,9 +134,14 @@ def numbers(part) -> dict:
     }
 
 
-def changed(part) -> set[str]:
+def is_built(part) -> bool:
+    """Returns whether a model that has the part is built."""
+    return bool(_state(part).syncs)
+
+
+def assigned(part) -> set[str]:
     """Returns the names of the numbers that were assigned since the model was built."""
-    return _state(part).changed
+    return _state(part).assigned
 
 
 def weight_at(part, name: str, step):

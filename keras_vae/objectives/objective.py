@@ -45,6 +45,16 @@ class Objective:
             logged = {name: self.at(name, forward.step) for name in self._logged_weights()}
             return self.terms(forward) | logged
 
+    def __setattr__(self, name, value):
+        is_weight = isinstance(getattr(type(self), name, None), loss_weight.LossWeight)
+        if loss_weight.is_built(self) and not (is_weight or name.startswith("_")):
+            cls = type(self).__name__
+            raise AttributeError(
+                f"{name} of a {cls} cannot be set once a model is built: compiled steps would not "
+                f"see it. A weight that may change is declared in the class: {name} = LossWeight()."
+            )
+        super().__setattr__(name, value)
+
     def at(self, name: str, step):
         """Returns the weight `name` at a training step."""
         return loss_weight.weight_at(self, name, step)

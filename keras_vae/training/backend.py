@@ -56,6 +56,17 @@ def synchronizer(model: keras.Model) -> Callable:
     return synchronize
 
 
+def keep_assigned(model: keras.Model, variables: list) -> None:
+    """Keeps what was assigned to variables within an epoch; JAX holds the state elsewhere then."""
+    if BACKEND != "jax" or model._jax_state_synced:
+        return
+    assigned = [(v, v._value) for v in variables if v._value is not None]
+    if assigned:
+        model.jax_state_sync()
+        for variable, value in assigned:
+            variable.assign(value)
+
+
 def portable_config(config):
     """Returns a serialized optimizer with torch's own classes named as the public ones."""
     if not isinstance(config, dict):

@@ -4,11 +4,13 @@ import copy
 import functools
 import itertools
 import math
+import warnings
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.schedules import last_change
 from keras_vae.shapes import matches
 
 
@@ -210,3 +212,26 @@ def check_validation_data(vae, data) -> tuple:
     data = tuple(data) if isinstance(data, list) else data
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     return *check_data(vae, "the validation x", x, y, sample_weight), sample_weight
+
+
+def warn_of_late_schedules(weights: dict, first_step: int, n_steps: int) -> None:
+    """Says in one line which weights of the loss a run ends too early for.
+
+    Args:
+        weights: the weights by name.
+        first_step: the optimizer's steps before the run.
+        n_steps: those of the run.
+    """
+    last_step, late = first_step + n_steps, []
+    for name, weight in weights.items():
+        if isinstance(weight, keras.optimizers.schedules.LearningRateSchedule):
+            end = last_change(weight)
+            if end is not None and end > last_step:
+                value = float(ops.convert_to_numpy(weight(last_step)))
+                late.append(f"{name} changes until step {end:,} and is {value:.4g} then")
+    if late:
+        warnings.warn(
+            f"This run ends at step {last_step:,}, but {' and '.join(late)}. Train longer, or give "
+            "the schedule fewer steps.",
+            stacklevel=4,
+        )
