@@ -16,23 +16,37 @@ def check_parts(encoder, decoder, prior, objective) -> None:
     if hasattr(encoder, "latent_dim"):
         check_latent_dim(encoder.latent_dim, decoder)
     posterior = posterior_class(encoder)
-    support = getattr(prior, "support", None)
-    if support is not None and support != posterior.support:
-        where = {"real": "all of R^d", "sphere": "the unit sphere"}
-        raise ValueError(
-            f"{type(prior).__name__} is a prior on {where[support]}, but {posterior.__name__} is "
-            f"a posterior on {where[posterior.support]}, so that the KL is infinite. "
-            'posterior="von_mises_fisher" goes with prior="uniform_on_sphere", all others with '
-            "the other priors, and a VampPrior with any that is no flow."
-        )
+    check_support(prior, posterior)
     if hasattr(prior, "check_posterior"):
         prior.check_posterior(posterior)
+    check_networks(objective)
     if hasattr(objective, "check_posterior"):
         objective.check_posterior(posterior)
     if getattr(objective, "n_draws", None) is not None and not hasattr(encoder, "latent_names"):
         raise ValueError(
             f"{type(objective).__name__} needs {objective.n_draws} draws of z per input, which "
             f"{encoder.name} cannot give. Use a keras_vae.VariationalEncoder(latent_dim, network)."
+        )
+
+
+def check_support(prior, posterior: type[Posterior]) -> None:
+    """Raises a ValueError if prior and posterior live on different spaces."""
+    where = {"real": "all of R^d", "sphere": "the unit sphere", None: "where the posterior does"}
+    name = type(prior).__name__
+    # A prior that does not say is on R^d, where most are.
+    support = getattr(prior, "support", "real")
+    if support not in where:
+        raise ValueError(
+            f"{name}.support must be 'real' for a prior on all of R^d, 'sphere' for one on the "
+            f"unit sphere, or None for one that follows the posterior; it is {support!r}."
+        )
+    if support not in (None, posterior.support):
+        raise ValueError(
+            f"{name} is a prior on {where[support]}, but {posterior.__name__} is "
+            f"a posterior on {where[posterior.support]}, so that the KL is infinite. "
+            'posterior="von_mises_fisher" goes with prior="uniform_on_sphere", all others with '
+            "the other priors, and a VampPrior with any that is no flow. A prior of your own says "
+            f"where it lives: support = {posterior.support!r} in its class."
         )
 
 
@@ -45,6 +59,21 @@ def check_regularizer(regularizer) -> None:
     """Raises an error if the regularizer is no function."""
     if not (regularizer is None or callable(regularizer)):
         raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
+
+
+def check_networks(objective) -> None:
+    """Raises a ValueError if an objective has layers that would not be trained."""
+    others = [
+        name
+        for name, value in vars(objective).items()
+        if isinstance(value, keras.layers.Layer) and name != "network"
+    ]
+    if others:
+        raise ValueError(
+            f"{type(objective).__name__} has the layers {', '.join(others)}, but only one, called "
+            "`network`, is trained and saved with the model. Put them into one layer and keep that "
+            "as `network`."
+        )
 
 
 def check_terms(objective, terms: dict) -> None:

@@ -15,7 +15,14 @@ from keras_vae.files import written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.load_model import check_version
 from keras_vae.objectives import loss_weight
-from keras_vae.parts import check_parts, check_regularizer, check_terms, connect, posterior_class
+from keras_vae.parts import (
+    check_networks,
+    check_parts,
+    check_regularizer,
+    check_terms,
+    connect,
+    posterior_class,
+)
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.training import backend, checks, device_loop
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
@@ -162,6 +169,7 @@ class VAE(keras.Model):
             self.likelihood.build((None, *self.target_features))
         if hasattr(self.objective, "build"):
             self.objective.build(self.input_features, self.latent_dim)
+            check_networks(self.objective)
             # An attribute of the model, so that it is trained and saved with it.
             self.auxiliary_network = self.objective.network
         self.loss_weights.make((self.objective, self), backend.synchronizer(self))

@@ -257,3 +257,55 @@ def test_parts_of_another_kind():
         make_vae(likelihood="poison")
     with pytest.raises(ValueError, match="regularization_strength must be finite"):
         make_vae(regularization_strength=float("nan"))
+
+
+# Parts of one's own
+
+
+@pytest.mark.parametrize("support", ["unsaid", "simplex"])
+def test_a_prior_that_does_not_say_where_it_lives_suits_no_spherical_posterior(support):
+    class Prior(keras.layers.Layer):
+        def log_prob(self, z):
+            return ops.sum(-ops.square(z), axis=-1)
+
+        def sample(self, n, seed=None):
+            return ops.zeros((n, 3))
+
+    if support != "unsaid":
+        Prior.support = support
+    encoder = kv.VariationalEncoder(3, posterior="von_mises_fisher")
+    with pytest.raises(ValueError, match=r"Prior.support must be|support = 'sphere' in its class"):
+        kv.VAE(encoder, kv.networks.DenseDecoder(12), prior=Prior())
+
+
+def test_a_layer_is_no_objective():
+    with pytest.raises(TypeError, match="An? objective is a name"):
+        kv.VAE(kv.VariationalEncoder(), kv.networks.DenseDecoder(12), objective=layers.Dense(1))
+
+
+class TwoCritics(kv.objectives.ELBO):
+    def build(self, input_features, latent_dim):
+        self.network, self.second = layers.Dense(1), layers.Dense(1)
+
+
+class Other(kv.objectives.ELBO):
+    def terms(self, forward):
+        return super().terms(forward) | {"extra": 0.0}
+
+
+class Lacking(kv.objectives.ELBO):
+    term_names = ("promised",)
+
+
+@pytest.mark.parametrize(
+    ("objective", "reason"),
+    [
+        (TwoCritics, r"TwoCritics has the layers second, but only one, called `network`"),
+        (Other, r"Other.terms .*has extra besides"),
+        (Lacking, r"Lacking.terms .*lacks promised"),
+    ],
+)
+def test_what_an_objective_does_not_declare_is_named(x, objective, reason):
+    vae = make_vae(objective=objective())
+    with pytest.raises(ValueError, match=reason):
+        vae.fit(x, verbose=0)
