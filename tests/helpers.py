@@ -24,6 +24,26 @@ class FixedNoise(keras.layers.Layer):
 to_numpy = keras.ops.convert_to_numpy
 
 
+def assert_close(found, expected, rtol, size=None):
+    """Compares to `rtol` of the largest number; one near zero is what a sum of such ones left.
+
+    `size` is given where the numbers that were summed are larger than any that is expected:
+    another processor sums in another order, and is off in their size.
+    """
+    largest = np.abs(expected if size is None else size).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * largest)
+
+
+def assert_same_logs(found, expected, rtol):
+    """Compares the logs of two runs or evaluations, each to `rtol` of the largest loss."""
+    assert found.keys() == expected.keys()
+    losses = [np.max(np.abs(v)) for name, v in expected.items() if name.endswith("loss")]
+    for name, values in expected.items():
+        np.testing.assert_allclose(
+            found[name], values, rtol=0, atol=rtol * max(losses), err_msg=name
+        )
+
+
 def gradient(function, x):
     """Returns the gradient of the sum of `function(x)` with respect to the array `x`."""
     if keras.backend.backend() == "tensorflow":

@@ -5,7 +5,7 @@ import io
 import keras
 import numpy as np
 import pytest
-from helpers import make_vae
+from helpers import assert_close, make_vae
 from PIL import Image
 
 import keras_vae as kv
@@ -53,7 +53,8 @@ def test_tensorboard_gets_pictures_numbers_and_an_embedding(images, tmp_path):
     for events in found.values():
         assert [event.step for event in events] == [1, 3, 4]
     last = [float(value(found[tag][-1])) for tag in kl]
-    np.testing.assert_allclose(last, vae.kl_per_dimension(images), rtol=1e-4)
+    # What is left of sums of numbers around 1.
+    assert_close(last, vae.kl_per_dimension(images), rtol=1e-5, size=1.0)
     assert int(value(found["latent/active_units"][-1])) == vae.active_units(images)
     for tag in pictures:
         event = found[tag][-1]
@@ -63,7 +64,7 @@ def test_tensorboard_gets_pictures_numbers_and_an_embedding(images, tmp_path):
     folder = tmp_path / "vae"
     config = (folder / "projector_config.pbtxt").read_text()
     assert all(name in config for name in ("z_mean.tsv", "labels.tsv", "sprites.png"))
-    np.testing.assert_allclose(np.loadtxt(folder / "z_mean.tsv"), vae.encode(images), rtol=1e-3)
+    assert_close(np.loadtxt(folder / "z_mean.tsv"), vae.encode(images), rtol=1e-4)
     np.testing.assert_array_equal(np.loadtxt(folder / "labels.tsv"), labels)
     sprites = np.asarray(Image.open(folder / "sprites.png")) / 255
     np.testing.assert_allclose(sprites[8:16, :8], images[8, :, :, 0])

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import to_numpy
+from helpers import assert_close, to_numpy
 from scipy import special, stats
 
 import keras_vae as kv
@@ -144,7 +144,7 @@ def test_log_prob_and_mean_agree_with_scipy(case):
     likelihood, target, params, elementwise, mean = case
     log_prob = to_numpy(likelihood.log_prob(target, params))
     assert log_prob.dtype == "float32"
-    np.testing.assert_allclose(log_prob, elementwise.sum(axis=(1, 2)), rtol=1e-4)
+    assert_close(log_prob, elementwise.sum(axis=(1, 2)), rtol=1e-4)
     # That of the discretized logistic is exact to half a level.
     atol = 0.5 / 255 if "Discretized" in type(likelihood).__name__ else 1e-6
     np.testing.assert_allclose(to_numpy(likelihood.mean(params)), mean, rtol=1e-4, atol=atol)
@@ -154,7 +154,7 @@ def test_log_prob_and_mean_agree_with_scipy(case):
 def test_params_may_have_a_samples_axis(case):
     likelihood, target, params, elementwise, _ = case
     log_prob = to_numpy(likelihood.log_prob(target, np.stack([params, params])))
-    np.testing.assert_allclose(log_prob, [elementwise.sum(axis=(1, 2))] * 2, rtol=1e-4)
+    assert_close(log_prob, [elementwise.sum(axis=(1, 2))] * 2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

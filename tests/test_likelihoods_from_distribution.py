@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import gradient, to_numpy
+from helpers import assert_close, gradient, to_numpy
 from scipy import stats
 from test_likelihoods import COUNTS, LOGITS, REALS, blocks, built
 
@@ -42,9 +42,9 @@ def test_log_prob_mean_and_samples_of_a_distribution_per_feature():
     likelihood = built(FromDistribution(normal, weights={"log_sigma": np.log(sigma)}))
     assert [w.shape for w in likelihood.trainable_variables] == [(4, 3)]
     expected = stats.norm.logpdf(REALS, LOGITS, sigma).sum(axis=(1, 2))
-    np.testing.assert_allclose(likelihood.log_prob(REALS, LOGITS), expected, rtol=1e-4)
+    assert_close(likelihood.log_prob(REALS, LOGITS), expected, rtol=1e-4)
     two = likelihood.log_prob(REALS, np.stack([LOGITS, LOGITS]))
-    np.testing.assert_allclose(two, [expected, expected], rtol=1e-4)
+    assert_close(two, [expected, expected], rtol=1e-4)
     np.testing.assert_allclose(likelihood.mean(LOGITS), LOGITS)
     n = 4000
     draws = to_numpy(likelihood.sample(np.repeat(LOGITS[:1], n, axis=0), seed=1))
@@ -79,9 +79,9 @@ def test_a_weight_gets_a_gradient():
 def test_a_distribution_over_whole_samples_gives_their_log_prob_but_takes_no_mask():
     likelihood = built(FromDistribution(independent))
     expected = stats.norm.logpdf(REALS, LOGITS, 0.5).sum(axis=(1, 2))
-    np.testing.assert_allclose(likelihood.log_prob(REALS, LOGITS), expected, rtol=1e-4)
+    assert_close(likelihood.log_prob(REALS, LOGITS), expected, rtol=1e-4)
     two = likelihood.log_prob(REALS, np.stack([LOGITS, LOGITS]))
-    np.testing.assert_allclose(two, [expected, expected], rtol=1e-4)
+    assert_close(two, [expected, expected], rtol=1e-4)
     with pytest.raises(ValueError, match=r"whole event of shape \(4, 3\).*tfd.Independent"):
         likelihood.log_prob(REALS, LOGITS, mask=MASK)
     with pytest.raises(ValueError, match="single features cannot be masked"):
@@ -94,7 +94,7 @@ def test_a_distribution_over_some_axes_is_summed_over_the_others():
 
     likelihood = built(FromDistribution(lambda p: tfd.Independent(tfd.Normal(p, 0.5), 1)))
     expected = stats.norm.logpdf(REALS, LOGITS, 0.5).sum(axis=(1, 2))
-    np.testing.assert_allclose(likelihood.log_prob(REALS, LOGITS), expected, rtol=1e-4)
+    assert_close(likelihood.log_prob(REALS, LOGITS), expected, rtol=1e-4)
     likelihood = built(FromDistribution(lambda p: tfd.Independent(tfd.Normal(p, 0.5), 3)))
     with pytest.raises(ValueError, match=r"2 axes of features.*events of shape \(5, 4, 3\)"):
         likelihood.log_prob(REALS, LOGITS)
@@ -105,12 +105,12 @@ def test_masked_features_cost_nothing_even_where_zero_is_no_possible_value():
     likelihood = built(Masked(FromDistribution(log_normal)))
     holes = np.where(MASK, POSITIVE, np.nan)
     elementwise = stats.lognorm.logpdf(POSITIVE, 0.5, scale=np.exp(LOGITS))
-    np.testing.assert_allclose(
+    assert_close(
         likelihood.log_prob(holes, LOGITS), (elementwise * MASK).sum(axis=(1, 2)), rtol=1e-4
     )
     result = gradient(lambda p: likelihood.log_prob(holes, p), LOGITS)
     full = gradient(lambda p: likelihood.log_prob(POSITIVE, p), LOGITS)
-    np.testing.assert_allclose(result, np.where(MASK, full, 0.0), rtol=1e-5)
+    assert_close(result, np.where(MASK, full, 0.0), rtol=1e-5)
 
 
 @on_tensorflow
@@ -126,7 +126,7 @@ def test_several_params_per_feature_and_discrete_distributions():
     params = blocks(REALS, LOGITS)
     p = 1.0 / (1.0 + np.exp(LOGITS))
     expected = stats.nbinom.logpmf(COUNTS, np.exp(REALS), p).sum(axis=(1, 2))
-    np.testing.assert_allclose(likelihood.log_prob(COUNTS, params), expected, rtol=1e-4)
+    assert_close(likelihood.log_prob(COUNTS, params), expected, rtol=1e-4)
     assert to_numpy(likelihood.sample(params, seed=1)).shape == COUNTS.shape
 
 

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import to_numpy
+from helpers import assert_close, to_numpy
 
 import keras_vae as kv
 from keras_vae.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
@@ -87,7 +87,7 @@ def test_config_round_trip(network, shape):
     copy = type(network).from_config(network.get_config())
     copy.build(shape)
     copy.set_weights(network.get_weights())
-    np.testing.assert_allclose(to_numpy(copy(data)), to_numpy(expected), rtol=1e-6)
+    assert_close(to_numpy(copy(data)), to_numpy(expected), rtol=1e-6)
 
 
 def test_wrong_use():
