@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_vae import frozen, likelihoods, measures, objectives, priors, random_state
 from keras_vae.export import export
-from keras_vae.files import written_beside
+from keras_vae.files import check_model_name, check_weights_name, written_beside
 from keras_vae.inference import CompiledInference
 from keras_vae.load_model import check_version
 from keras_vae.objectives import loss_weight
@@ -551,7 +551,13 @@ class VAE(keras.Model):
         super().load_own_variables(random_state.load(self, store))
 
     def save(self, filepath, overwrite=True, **kwargs):
-        """As `keras.Model.save`; a save that fails leaves an older file as it was."""
+        """As `keras.Model.save`; a save that fails leaves an older file as it was.
+
+        Raises:
+            ValueError: if the name does not end in `.keras`, but for `zipped=False` and
+                the Hugging Face Hub (`hf://`).
+        """
+        check_model_name(filepath, kwargs.get("zipped"))
         if not overwrite or not str(filepath).endswith(".keras") or "://" in str(filepath):
             super().save(filepath, overwrite=overwrite, **kwargs)
             return
@@ -561,10 +567,15 @@ class VAE(keras.Model):
             super().save(path, overwrite=True, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, **kwargs):
-        """As `keras.Model.save_weights`; a save that fails leaves an older file as it was."""
+        """As `keras.Model.save_weights`; a save that fails leaves an older file as it was.
+
+        Raises:
+            ValueError: if the name of a single file does not end in `.weights.h5`.
+        """
         if not overwrite or "://" in str(filepath) or kwargs.get("max_shard_size"):
             super().save_weights(filepath, overwrite=overwrite, **kwargs)
             return
+        check_weights_name(filepath)
         with written_beside(filepath) as path:
             super().save_weights(path, overwrite=True)
 

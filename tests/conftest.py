@@ -9,12 +9,13 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
-CACHE = Path(__file__).parents[1] / ".pytest_cache"
 # Not what this user has configured, nor a home that is not there.
-os.environ["KERAS_HOME"] = str(CACHE / "keras")
-os.environ["MPLCONFIGDIR"] = str(CACHE / "matplotlib")
+os.environ["KERAS_HOME"] = str(Path(__file__).parents[1] / ".pytest_cache/keras")
+os.environ["MPLCONFIGDIR"] = str(Path(__file__).parents[1] / ".pytest_cache/matplotlib")
 # What one test compiled serves the others, in both processes and in the next run.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "jax"))
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache/jax")
+)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import keras
