@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import keras
 from keras_vae.version import __version__
 
 _CONTENTS = ("metadata.json", "config.json", "model.weights.h5")
+# Bounds on what a file may ask for. Keras compresses nothing, the JSON of a thousand layers takes
+# 1 MB, and members beyond the three are what single layers keep, such as vocabularies.
+_MAX_JSON = 16 * 2**20
+_MAX_INFLATION = 100
+_MAX_MEMBERS = 10_000
 # What Keras writes for values that are no objects of a class.
 _VALUES = {
     f"__{name}__"
@@ -22,7 +28,8 @@ def load_model(filepath: str | os.PathLike) -> keras.Model:
 
     `keras.saving.load_model` loads the same files. This function also verifies
     the archive's checksums, so that damaged weights are not taken for good ones,
-    and its errors name the file. No code in the file is run.
+    and its errors name the file. No code in the file is run, and nothing is unpacked
+    that takes a hundred times the file: a config has 16 MB at most.
 
     Args:
         filepath: a `.keras` file.
@@ -32,8 +39,9 @@ def load_model(filepath: str | os.PathLike) -> keras.Model:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, was written by a newer version, holds
-            code, or names a class or function that is not registered with Keras.
+        ValueError: if the file is damaged or of another kind, was written by a newer
+            version, holds code or more than a model would take, or names a class or
+            function that is not registered with Keras.
 
     Example:
         >>> vae.save("vae.keras")
@@ -72,19 +80,59 @@ def _numbers(version):
 
 
 def _read_config(path):
+    name = path.name.lower()
+    with open(path, "rb") as file:
+        is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n" or name.endswith((".h5", ".hdf5"))
+    if is_hdf5:
+        raise ValueError(
+            "it is an HDF5 file, and only .keras files, of vae.save, hold a whole model. The "
+            "weights in a .weights.h5 file are read by vae.load_weights, of a built model."
+        )
+    if not path.name.endswith(".keras"):
+        raise ValueError("its name does not end in .keras. Rename it if it is a file of vae.save.")
     try:
         with zipfile.ZipFile(path) as archive:
-            missing = set(_CONTENTS) - set(archive.namelist())
-            damaged = None if missing else archive.testzip()
-            config = None if missing or damaged else json.loads(archive.read("config.json"))
+            fault = _fault_of_members(archive.infolist(), path.stat().st_size)
+            damaged = None if fault else archive.testzip()
+            config = None if fault or damaged else json.loads(archive.read("config.json"))
     except Exception as error:
         # zipfile and zlib raise a dozen kinds on damaged archives.
         raise ValueError(f"it is no whole .keras file ({error}).") from error
-    if missing:
-        raise ValueError(f"it is no .keras file: it lacks {', '.join(sorted(missing))}.")
     if damaged:
-        raise ValueError(f"it is damaged: {damaged} in it does not have its checksum.")
+        fault = f"it is damaged: {damaged} in it does not have its checksum."
+    if fault:
+        raise ValueError(fault)
     return config
+
+
+def _fault_of_members(members, size):
+    """Returns what no .keras file has, before anything is unpacked, or None."""
+    if len(members) > _MAX_MEMBERS:
+        return f"it has {len(members):,} members; a .keras file has at most {_MAX_MEMBERS:,}."
+    sizes = {}
+    for member in members:
+        name = member.filename
+        if name in sizes:
+            return f"it is no .keras file: it holds {name} twice."
+        if ".." in re.split(r"[/\\]", name) or re.match(r"[/\\]|[A-Za-z]:", name):
+            return f"it is no .keras file: it holds {name!r}, which lies outside of it."
+        sizes[name] = member.file_size
+    missing = sorted(set(_CONTENTS) - set(sizes))
+    if missing:
+        return f"it is no .keras file: it lacks {', '.join(missing)}."
+    for name in _CONTENTS[:2]:
+        if sizes[name] > _MAX_JSON:
+            return (
+                f"{name} in it takes {sizes[name]:,} bytes; that of a model takes at most "
+                f"{_MAX_JSON:,}."
+            )
+    if sum(sizes.values()) > _MAX_JSON + _MAX_INFLATION * size:
+        name = max(sizes, key=sizes.get)
+        return (
+            f"{name} in it would take {sizes[name]:,} bytes, and the file has {size:,}: more than "
+            f"{_MAX_INFLATION} times as much, though the weights of a model hardly compress."
+        )
+    return None
 
 
 def _check_objects(config):

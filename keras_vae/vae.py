@@ -11,7 +11,12 @@ from keras import ops
 
 from keras_vae import frozen, likelihoods, measures, objectives, priors, random_state
 from keras_vae.export import export
-from keras_vae.files import check_model_name, check_weights_name, written_beside
+from keras_vae.files import (
+    check_format,
+    check_model_name,
+    check_weights_name,
+    written_beside,
+)
 from keras_vae.inference import CompiledInference
 from keras_vae.load_model import check_version
 from keras_vae.objectives import loss_weight
@@ -609,6 +614,7 @@ class VAE(keras.Model):
         return export(self, filepath, format, endpoint)
 
     def get_config(self):
+        check_format()
         names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
         parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
         strength = {

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -144,3 +145,59 @@ def test_a_compiled_model_that_was_never_fitted_loads_without_a_warning(x, tmp_p
     assert not [w for w in recwarn if "optimizer" in str(w.message)]
     histories = [model.fit(x, shuffle=False, verbose=0).history["loss"] for model in (vae, loaded)]
     np.testing.assert_allclose(*histories, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["m.h5", "m.HDF5", "m.weights.h5", "m", "m.KERAS", "m.keras.zip", "m.tf"]
+)
+def test_only_names_that_can_be_loaded_again_are_saved_to(trained, tmp_path, name):
+    with pytest.raises(ValueError, match=r"ends in \.keras.*save_weights.*export"):
+        trained.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["w.h5", "w.keras", "weights"])
+def test_only_names_that_weights_can_be_loaded_from_are_saved_to(trained, tmp_path, name):
+    with pytest.raises(ValueError, match=r"ends in \.weights\.h5.*save\("):
+        trained.save_weights(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refused_name_harms_no_later_save(x, trained, tmp_path):
+    for save in (type(trained).save, keras.saving.save_model, keras.models.save_model):
+        with pytest.raises(ValueError, match=r"ends in \.keras"):
+            save(trained, tmp_path / "m.h5")
+    trained.save(tmp_path / "n.keras")
+    loaded = kv.load_model(tmp_path / "n.keras")
+    assert int(loaded.optimizer.iterations) == int(trained.optimizer.iterations) == 8
+    np.testing.assert_array_equal(loaded.encode(x), trained.encode(x))
+
+
+def test_an_unzipped_model_is_a_folder(x, trained, tmp_path):
+    trained.save(tmp_path / "folder", zipped=False)
+    loaded = keras.saving.load_model(tmp_path / "folder")
+    np.testing.assert_array_equal(loaded.encode(x), trained.encode(x))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="does not depend on the backend")
+def test_threads_that_save_to_one_path(x, tmp_path):
+    vaes = [make_vae() for _ in range(4)]
+    for vae in vaes:
+        vae.build((None, 12))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda vae: [vae.save(tmp_path / "vae.keras") for _ in range(3)], vaes))
+    z = kv.load_model(tmp_path / "vae.keras").encode(x)
+    assert sum(np.array_equal(z, vae.encode(x)) for vae in vaes) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["vae.keras"]
+
+
+def test_save_through_a_link_with_the_mode_of_the_old_file(x, trained, tmp_path):
+    link, target = tmp_path / "latest.keras", tmp_path / "target"
+    trained.save(tmp_path / "vae.keras")
+    (tmp_path / "vae.keras").rename(target)
+    target.chmod(0o600)
+    link.symlink_to(target)
+    trained.fit(x, verbose=0)
+    trained.save(link)
+    assert link.is_symlink() and target.stat().st_mode & 0o777 == 0o600
+    np.testing.assert_array_equal(kv.load_model(link).encode(x), trained.encode(x))
