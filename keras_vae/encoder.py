@@ -1,5 +1,7 @@
 """VariationalEncoder: maps data to the parameters of its posterior and a draw from it."""
 
+import copy
+
 import keras
 
 from keras_vae import networks, posteriors
@@ -118,6 +120,7 @@ class VariationalEncoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
+        config = copy.deepcopy(config)  # Keras's own layers change what they are given
         for part in ("network", "posterior"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)

@@ -1,5 +1,7 @@
 """Turns what a user may pass for a part, a name or a config, into the part."""
 
+import copy
+
 import keras
 
 
@@ -22,7 +24,7 @@ def resolve(identifier, names: dict[str, type], kind: str, methods: tuple[str, .
             raise ValueError(f"Unknown {kind} {identifier!r}. Known names: {known}.")
         return names[identifier]()
     if isinstance(identifier, dict):
-        identifier = keras.saving.deserialize_keras_object(identifier)
+        identifier = keras.saving.deserialize_keras_object(copy.deepcopy(identifier))
     missing = [method for method in methods if not hasattr(identifier, method)]
     if missing or isinstance(identifier, type):
         raise TypeError(

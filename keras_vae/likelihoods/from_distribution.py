@@ -1,5 +1,6 @@
 """FromDistribution: a likelihood made of a TensorFlow Probability distribution."""
 
+import copy
 from collections.abc import Callable
 
 import keras
@@ -105,6 +106,7 @@ class FromDistribution(Likelihood):
 
     @classmethod
     def from_config(cls, config):
+        config = copy.deepcopy(config)
         config["function"] = keras.saving.deserialize_keras_object(config["function"])
         config["weights"] = {k: np.array(v, "float32") for k, v in config["weights"].items()}
         return cls(**config)

@@ -101,6 +101,7 @@ class Objective:
 
     @classmethod
     def from_config(cls, config):
+        config = copy.deepcopy(config)
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
 
