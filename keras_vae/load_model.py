@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from keras_vae.registered_names import check_config
 from keras_vae.version import __version__
 
 _CONTENTS = ("metadata.json", "config.json", "model.weights.h5")
@@ -160,6 +161,7 @@ def _check_object(config):
     if class_name == "function":
         kind, name, known = "def", str(config["config"]).rpartition(">")[2], _is_function(config)
     else:
+        check_config(config)
         registered = keras.saving.get_registered_object(str(config.get("registered_name")))
         kind, name, known = "class", class_name, registered is not None
     if not known:

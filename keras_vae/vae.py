@@ -29,6 +29,7 @@ from keras_vae.parts import (
     posterior_class,
 )
 from keras_vae.posteriors import DiagonalNormal, Posterior
+from keras_vae.registered_names import check_classes
 from keras_vae.training import backend, checks, device_loop
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
 from keras_vae.training.row_order import RowOrder
@@ -615,6 +616,7 @@ class VAE(keras.Model):
 
     def get_config(self):
         check_format()
+        check_classes([self, self.objective, *self._flatten_layers()])
         names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
         parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
         strength = {
