@@ -1,5 +1,6 @@
 """Writes files so that a failure leaves the old one as it was."""
 
+import errno
 import hashlib
 import os
 import re
@@ -143,8 +144,8 @@ def _replace(path, beside, aside):
         try:
             os.replace(beside, path)
             break
-        except OSError:
-            if not path.is_dir():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 with suppress(OSError):
                     os.replace(aside, path)
                 raise
