@@ -1,9 +1,9 @@
 """Files and folders that are written beside the old ones."""
 
-import multiprocessing
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -46,44 +46,48 @@ def left_for(path, days):
 # Killed processes
 
 
-def die(*_):
+WRITE_AND_DIE = """
+import os, signal, sys
+from importlib.util import module_from_spec, spec_from_file_location
+
+spec = spec_from_file_location("files", sys.argv[1])  # without Keras, which takes seconds
+files = module_from_spec(spec)
+spec.loader.exec_module(files)
+when, path = sys.argv[2:]
+replace, remove = os.replace, files._remove
+
+def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
+def replace_and_die(source, target):
+    replace(source, target)
+    die()
 
-def die_while_writing(path):
-    with written_beside(path) as beside:
-        beside.mkdir()
-        (beside / "content").write_text("half")
+def remove_nothing_and_die(left):
+    if left.exists():
         die()
 
-
-def die_with_the_old_folder_aside(path):
-    rename = os.replace
-
-    def rename_and_die(source, target):
-        rename(source, target)
+if when == "old folder aside":
+    os.replace = replace_and_die
+if when == "new folder in place":
+    files._remove = remove_nothing_and_die
+with files.written_beside(path) as beside:
+    beside.mkdir()
+    (beside / "content").write_text("new")
+    if when == "while writing":
         die()
-
-    os.replace = rename_and_die
-    write_folder(path, "new")
+"""
 
 
-def die_with_the_new_folder_in_place(path):
-    files._remove = lambda left: left.exists() and die()
-    write_folder(path, "new")
-
-
-def run_and_be_killed(function, path):
-    process = multiprocessing.get_context("spawn").Process(target=function, args=(path,))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+def write_and_die(when, path):
+    process = subprocess.run([sys.executable, "-c", WRITE_AND_DIE, files.__file__, when, path])
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_folder_set_aside_by_a_killed_process_is_put_back(tmp_path):
     path = tmp_path / "served"
     write_folder(path, "old")
-    run_and_be_killed(die_with_the_old_folder_aside, path)
+    write_and_die("old folder aside", path)
     assert not path.exists()
     with pytest.raises(ZeroDivisionError), written_beside(path):
         raise ZeroDivisionError
@@ -96,15 +100,15 @@ def test_a_folder_set_aside_by_a_killed_process_is_put_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dies", "expected"),
-    [(die_while_writing, "old"), (die_with_the_new_folder_in_place, "new")],
+    ("when", "expected", "n_left"),
+    [("while writing", "old", 1), ("new folder in place", "new", 2)],
 )
-def test_what_a_killed_process_leaves_does_not_get_into_the_next(tmp_path, dies, expected):
+def test_what_a_killed_process_leaves_does_not_get_into_the_next(tmp_path, when, expected, n_left):
     path = tmp_path / "served"
     write_folder(path, "old")
-    run_and_be_killed(dies, path)
+    write_and_die(when, path)
     assert (path / "content").read_text() == expected
-    assert len(names(tmp_path)) == 3 if dies is die_with_the_new_folder_in_place else 2
+    assert len(names(tmp_path)) == 1 + n_left
     with written_beside(path) as beside:
         assert not beside.exists()
         beside.mkdir()
@@ -116,9 +120,11 @@ def test_what_a_killed_process_leaves_does_not_get_into_the_next(tmp_path, dies,
 
 
 @pytest.mark.parametrize("kind", ["saving", "replaced"])
-@pytest.mark.parametrize("number", [os.getpid(), os.getppid(), 999_999_999])
-def test_leftovers_of_0_1_are_in_nobodys_way_and_go_by_age(tmp_path, kind, number):
-    path, left = tmp_path / "served", tmp_path / f".{kind}-{number}-served"
+@pytest.mark.parametrize("whose", ["of this process", "of another process", "of none"])
+def test_leftovers_of_0_1_are_in_nobodys_way_and_go_by_age(tmp_path, kind, whose):
+    numbers = {"of this process": os.getpid(), "of another process": os.getppid()}
+    path = tmp_path / "served"
+    left = tmp_path / f".{kind}-{numbers.get(whose, 999_999_999)}-served"
     write_folder(path, "old")
     left.mkdir()
     (left / "content").write_text("left")
@@ -192,10 +198,9 @@ def test_threads_that_write_to_one_path(tmp_path, write):
 # Names, links and modes
 
 
-@pytest.mark.parametrize(
-    "name", ["n" * 249 + ".keras", os.fsdecode(("ä" * 124).encode() + b".keras"), "a\nb [*].keras"]
-)
+@pytest.mark.parametrize("name", [b"n" * 249, ("ä" * 124).encode(), b"a\nb [*]"], ids=len)
 def test_any_name_that_the_file_system_takes(tmp_path, name):
+    name = os.fsdecode(name + b".keras")  # whatever the locale
     for write in (write_file, write_file, write_folder, write_folder):
         path = tmp_path / write.__name__ / name
         path.parent.mkdir(exist_ok=True)
