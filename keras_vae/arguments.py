@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
+
 
 def check_count(name: str, value: int) -> int:
-    """Returns `value`, or raises a ValueError if it is no positive integer."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    """Returns `value` as an int, or raises a ValueError if it is no positive integer."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a positive integer; received {value!r}.")
-    return value
+    return int(value)
 
 
 def check_positive(name: str, value: float) -> float:

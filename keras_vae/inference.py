@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
-from keras import ops
 
-from keras_vae.shapes import matches
+from keras_vae.arguments import check_count
 from keras_vae.training import checks
 from keras_vae.training.backend import COMPILES_EACH_SHAPE, compile_inference
+from keras_vae.training.data import InferenceData
 
 _FLOAT32 = np.dtype("float32")
 
@@ -27,7 +27,17 @@ class CompiledInference:
         """Forgets what was compiled, as a model whose layers have changed must."""
         self.compiled.clear()
 
-    def __call__(self, name: str, function: Callable, x, features, batch_size: int) -> np.ndarray:
+    def __call__(
+        self,
+        name: str,
+        function: Callable,
+        x,
+        features: tuple,
+        batch_size: int,
+        y=None,
+        target_features: tuple | None = None,
+        check: Callable | None = None,
+    ) -> np.ndarray:
         """Applies `function` in batches.
 
         The last batch is padded to the size of the others, so that nothing is
@@ -36,35 +46,49 @@ class CompiledInference:
 
         Args:
             name: what the function is called in errors.
-            function: a method of the model, from a tensor `(batch, *features)`
-                to a tensor with that batch.
-            x: array of shape `(n, *features)`; a memory map is read by batches.
+            function: a method of the model, from a tensor `(batch, *features)`,
+                and the target's where there is one, to a tensor with that batch.
+            x: data of shape `(n, *features)` in any form that
+                `keras_vae.training.data` reads; what does not lie in memory, and
+                a stream, is read by batches.
             features: the expected shape of one sample of x.
             batch_size: rows per compiled call.
+            y: the target, if any; a stream of `(x, y)` brings its own.
+            target_features: the shape of one sample of the target, `None` where
+                the function takes none.
+            check: called with x, and y if any, before they are used.
 
         Returns:
             Array of shape `(n, ...)`.
 
         Raises:
-            ValueError: if the model is not built or x is not of that shape.
+            ValueError: if the model is not built or the data is not of that shape.
         """
         compiled = self.compiled.get(name)
         is_float32 = type(x) is np.ndarray and x.dtype is _FLOAT32
-        if is_float32 and compiled is not None and x.shape == (1, *features):
+        if is_float32 and compiled is not None and x.shape == (1, *features) and y is None:
+            if check is not None:
+                check(x)
             return compiled(x)  # the checks below take a tenth of a small model's time
         self.model.check_built(name)
-        x = _as_rows(name, x, features)
+        batch_size = check_count("batch_size", batch_size)
+        data = InferenceData(name, x, features, y, target_features, check)
         compiled = self.compile(name, function)
-        if len(x) <= batch_size:
-            return compiled(checks.padded(x, _compiled_size(len(x), batch_size)))[: len(x)]
-        outputs = None
-        for start in range(0, len(x), batch_size):
-            batch = np.asarray(x[start : start + batch_size])
-            output = compiled(checks.padded(batch, batch_size))[: len(batch)]
-            if outputs is None:
-                outputs = np.empty((len(x), *output.shape[1:]), output.dtype)
-            outputs[start : start + len(batch)] = output
-        return outputs
+        parts, n = [], 0
+        for batch in data.batches(batch_size):
+            rows = len(batch[0])
+            if self.model.compute_dtype == "float16" and batch[0].dtype == _FLOAT32:
+                checks.check_float16("The data", np.nanmin(batch[0]), np.nanmax(batch[0]))
+            size = batch_size if n else _compiled_size(rows, batch_size)
+            output = compiled(*(checks.padded(array, size) for array in batch))[:rows]
+            if data.n is None or rows == data.n:
+                parts.append(output)
+            else:
+                if not n:
+                    parts = [np.empty((data.n, *output.shape[1:]), output.dtype)]
+                parts[0][n : n + rows] = output
+            n += rows
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def compile(self, name: str, function: Callable) -> Callable:
         """Returns `function` compiled, of NumPy arrays; the same for the same name."""
@@ -77,16 +101,3 @@ def _compiled_size(n, batch_size):
     if not COMPILES_EACH_SHAPE:
         return n
     return min(1 << (n - 1).bit_length(), batch_size)
-
-
-def _as_rows(name, x, features):
-    if not isinstance(x, np.ndarray):
-        x = ops.convert_to_numpy(x) if checks.is_array(x) else np.asarray(x, dtype="float32")
-    if not matches(x.shape, (None, *features)) or not len(x):
-        hint = " One sample needs a batch axis: x[None]." if x.shape == tuple(features) else ""
-        raise ValueError(
-            f"{name} takes an array of shape (n, {', '.join(map(str, features))}) with n > 0; "
-            f"received {x.shape}.{hint}"
-        )
-    # One dtype, so that float64 arrays do not compile a second function.
-    return x if x.dtype.kind in "iub" or x.dtype == "float32" else x.astype("float32")

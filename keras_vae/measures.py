@@ -1,6 +1,8 @@
 """What a trained model is worth: its log-likelihood and how much of its code is in use."""
 
+import itertools
 import math
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -9,6 +11,7 @@ from keras import ops
 
 from keras_vae.arguments import check_count
 from keras_vae.training import checks
+from keras_vae.training.data import InferenceData
 
 # Params of one compiled call, in numbers: about 16 MB of float32 per layer of the decoder.
 MAX_PARAMS = 2**22
@@ -38,9 +41,9 @@ def log_likelihood(
 
     Args:
         vae: a built VAE; any posterior, prior and likelihood.
-        x: data, `(n, *features)`.
+        x: data, `(n, *features)`, or a stream of batches, of which no more than one is kept.
         n_samples: draws per input.
-        y: the target, where it is not x.
+        y: the target, where it is not x; a stream of `(x, y)` brings its own.
         seed: makes the draws repeatable.
         batch_size: inputs per compiled call.
 
@@ -56,26 +59,27 @@ def log_likelihood(
         (k = 5,000 draws).
     """
     vae.check_built("estimate log_likelihood")
-    check_count("n_samples", n_samples)
-    missing = getattr(vae.likelihood, "takes_missing", False)
-    x = checks.check_array("x", x, vae.input_features, allow_nan=missing)
-    y = x if y is None else checks.check_array("y", y, vae.target_features, allow_nan=missing)
-    if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} samples, but y has {len(y)}.")
-    batch_size = min(batch_size, len(x))
+    n_samples = check_count("n_samples", n_samples)
+    batch_size = check_count("batch_size", batch_size)
+    data = InferenceData(
+        "log_likelihood", x, vae.input_features, y, vae.target_features, partial(_check, vae)
+    )
+    batches = data.batches(batch_size)
+    first = next(batches)
+    batch_size = len(first[0])
     per_draw = batch_size * max(1024, math.prod(vae.target_features))
     n_chunks = math.ceil(n_samples / max(1, MAX_PARAMS // per_draw))
     chunk = math.ceil(n_samples / n_chunks)
     log_weights = vae.compiled_inference.compile(
-        f"log_weights of {chunk} draws", lambda x, y: _log_weights(vae, x, y, chunk)
+        f"log_weights of {chunk} draws", lambda x, y=None: _log_weights(vae, x, y, chunk)
     )
     if seed is None:
         seed = int(keras.random.randint((), 0, 2**31 - 1))
     estimates, sizes = [], []
     state = vae.evaluation_seed.state
-    for start in range(0, len(x), batch_size):
-        rows = slice(start, start + batch_size)
-        batch = [checks.padded(data[rows], batch_size) for data in (x, y)]
+    for number, batch in enumerate(itertools.chain([first], batches)):
+        n, start = len(batch[0]), number * batch_size
+        batch = [checks.padded(array, batch_size) for array in batch]
         log_sum, log_square_sum = -np.inf, -np.inf
         for i in range(n_chunks):
             state.assign(ops.convert_to_tensor([seed, start * n_chunks + i], dtype=state.dtype))
@@ -84,17 +88,26 @@ def log_likelihood(
             log_sum = np.logaddexp(log_sum, np.logaddexp.reduce(log_w, axis=0))
             squares = np.logaddexp.reduce(2.0 * log_w, axis=0)
             log_square_sum = np.logaddexp(log_square_sum, squares)
-        n = len(x[rows])
         estimates.append((log_sum - math.log(n_samples))[:n])
         sizes.append(np.exp(2.0 * log_sum - log_square_sum)[:n])
     return LogLikelihood(np.concatenate(estimates), np.concatenate(sizes))
+
+
+def _check(vae, x, y=None):
+    missing = getattr(vae.likelihood, "takes_missing", False)
+    for name, array in (("x", x), ("y", y)):
+        if array is not None:
+            checks.check_array(name, array, allow_nan=missing)
+    checks.check_target(vae, x, y)
+    if y is None:
+        checks.warn_of_target(vae)
 
 
 def _log_weights(vae, x, y, n):
     """log p(y|z) p(z) / q(z|x) of `n` draws, `(n, batch)`."""
     posterior = vae.posterior(x)
     z, log_qz = posterior.sample_and_log_prob(n, seed=vae.evaluation_seed)
-    log_px = vae.likelihood.log_prob(y, vae.params_given(z))
+    log_px = vae.likelihood.log_prob(x if y is None else y, vae.params_given(z))
     return log_px + vae.prior.log_prob(z) - log_qz
 
 

@@ -90,6 +90,17 @@ def check_terms(objective, terms: dict) -> None:
         )
 
 
+def check_one_input(network: keras.layers.Layer | None) -> None:
+    """Raises a ValueError if a functional model takes more than x."""
+    inputs = getattr(network, "inputs", None)
+    if isinstance(inputs, (list, tuple, dict)) and len(inputs) > 1:
+        raise ValueError(
+            f"{network.name} takes {len(inputs)} inputs, but a VAE's encoder takes x alone. Join "
+            "the data, np.concatenate([a, b], axis=-1), and part it in the encoder: x[:, :n], "
+            "x[:, n:]."
+        )
+
+
 def check_latent_dim(latent_dim: int, decoder: keras.layers.Layer) -> None:
     """Raises a ValueError if the decoder was built for codes of another size."""
     if not decoder.built:
@@ -117,7 +128,9 @@ def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
     Raises:
         ValueError: if two parts do not fit.
     """
+    check_one_input(encoder)
     if hasattr(encoder, "latent_names"):
+        check_one_input(encoder.network)
         if not encoder.built:
             encoder.build(input_shape)
         latent_dim = encoder.latent_dim
@@ -129,9 +142,23 @@ def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
                 "The encoder must return (z_mean, z_log_var, z), as VariationalEncoder does; "
                 f"{encoder.name} returns {outputs}."
             )
+        if len(outputs[0].shape) != 2:
+            raise ValueError(
+                "The codes must be vectors, (batch, latent_dim), but the encoder's z_mean has "
+                f"shape {tuple(outputs[0].shape)}. End it with keras.layers.Flatten, and begin the "
+                "decoder with keras.layers.Reshape."
+            )
         latent_dim = outputs[0].shape[-1]
     check_latent_dim(latent_dim, decoder)
-    *features, last = decoder(keras.KerasTensor((None, latent_dim)), training=False).shape[1:]
+    params = decoder(keras.KerasTensor((None, latent_dim)), training=False)
+    if isinstance(params, (list, tuple, dict)):
+        found = f"a dict of {len(params)}" if isinstance(params, dict) else len(params)
+        raise ValueError(
+            "The decoder must give one tensor, the likelihood's params blockwise on the last axis, "
+            f"but {decoder.name} gives {found}. Join them: "
+            "keras.layers.Concatenate(axis=-1)([mean, log_var])."
+        )
+    *features, last = params.shape[1:]
     per_feature = getattr(likelihood, "params_per_feature", 1)
     if last is not None and last % per_feature:
         raise ValueError(

@@ -31,6 +31,7 @@ from keras_vae.parts import (
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.registered_names import check_classes
 from keras_vae.training import backend, checks, device_loop
+from keras_vae.training.data import has_rows
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
 from keras_vae.training.row_order import RowOrder
 from keras_vae.training.second_pass import second_pass
@@ -125,6 +126,7 @@ class VAE(keras.Model):
         self.regularization_strength = regularization_strength
         self.latent_dim = getattr(encoder, "latent_dim", None)
         self.input_features = self.target_features = None
+        self.own_target = False  # whether `fit` had a target other than x
 
         self.total_loss_tracker = keras.metrics.Mean(name="loss")
         self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
@@ -315,55 +317,64 @@ class VAE(keras.Model):
 
     def get_build_config(self):
         config = super().get_build_config()
-        return config and {**config, "frozen": frozen.frozen(self)}
+        return config and {
+            **config,
+            "frozen": frozen.frozen(self),
+            "own_target": self.own_target,
+        }
 
     def build_from_config(self, config):
         config = dict(config)
         places = config.pop("frozen", None)
+        self.own_target = config.pop("own_target", False)
         super().build_from_config(config)
         frozen.freeze(self, places)
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
-        x, y = self._checked(x, y, kwargs.get("sample_weight"))
+        options = {"batch_size": batch_size, "epochs": epochs, **kwargs}
+        options = checks.check_run(options)
+        x, y, weights = self._checked(x, y, options.pop("sample_weight", None), training=True)
+        checks.check_split(x, options)
         if hasattr(self, "data_size"):
-            size = checks.data_size(self.objective, x, kwargs.get("validation_split", 0.0))
+            size = checks.data_size(self.objective, x, options.get("validation_split") or 0.0)
             self.data_size.assign(size)
-        if kwargs.get("validation_data") is not None:
-            data = checks.check_validation_data(self, kwargs["validation_data"])
-            kwargs["validation_data"] = data
-        self._warn_of_late_schedules(x, batch_size, epochs, kwargs)
-        kwargs["callbacks"] = with_loss_weights(self, kwargs.get("callbacks"))
-        return device_loop.fit(self, x, y, batch_size=batch_size, epochs=epochs, **kwargs)
+        if options.get("validation_data") is not None:
+            data = checks.check_validation_data(self, options["validation_data"])
+            options["validation_data"] = data
+        self._warn_of_late_schedules(x, options)
+        options["callbacks"] = with_loss_weights(self, options.get("callbacks"))
+        return device_loop.fit(self, x, y, sample_weight=weights, **options)
 
-    def _warn_of_late_schedules(self, x, batch_size, epochs, options):
+    def _warn_of_late_schedules(self, x, options):
         per_epoch = options.get("steps_per_epoch")
-        if not hasattr(self, "training_step") or not (per_epoch or checks.is_array(x)):
+        if not hasattr(self, "training_step") or not (per_epoch or has_rows(x)):
             return
         n = (
             checks.n_training_rows(x, options.get("validation_split") or 0.0)
             if per_epoch is None
             else 0
         )
-        per_epoch = per_epoch or math.ceil(n / (batch_size or 32))
+        per_epoch = per_epoch or math.ceil(n / (options["batch_size"] or 32))
         batches = self._batches_per_step()
         checks.warn_of_late_schedules(
             loss_weight.weights(self.objective),
             int(self.training_step) // batches,
-            (epochs - options.get("initial_epoch", 0)) * per_epoch // batches,
+            (options["epochs"] - options.get("initial_epoch", 0)) * per_epoch // batches,
         )
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """As `keras.Model.evaluate`; z is drawn from the posterior."""
         if kwargs.get("_use_cached_eval_dataset"):
             return super().evaluate(x, y, batch_size=batch_size, **kwargs)
-        x, y = self._checked(x, y, kwargs.get("sample_weight"))
-        return device_loop.evaluate(self, x, y, batch_size=batch_size, **kwargs)
+        options = checks.check_run({"batch_size": batch_size, **kwargs})
+        x, y, weights = self._checked(x, y, options.pop("sample_weight", None))
+        return device_loop.evaluate(self, x, y, sample_weight=weights, **options)
 
-    def _checked(self, x, y, sample_weight):
-        x, y = checks.check_data(self, "x", x, y, sample_weight)
-        device_loop.build(self, (x, y, sample_weight))
-        return x, y
+    def _checked(self, *data, training=False):
+        data = checks.check_data(self, "x", *data, training=training)
+        device_loop.build(self, data)
+        return data
 
     def train_step(self, *args):
         return self._run_step(super().train_step, *args)
@@ -486,26 +497,44 @@ class VAE(keras.Model):
         """Returns the means of p(x|z) at the posterior means of x, `(n, *features)`."""
         return self.compiled_inference("reconstruct", self.call, x, self.input_features, batch_size)
 
-    def score(self, x, batch_size: int = 128) -> np.ndarray:
+    def score(self, x, y=None, batch_size: int = 128) -> np.ndarray:
         """Returns a score of how usual x is, without randomness, `(n,)`, in nats.
 
         It is log p(x|z) + log p(z) - log q(z|x) at the posterior mean, with the
         KL in place of the last two terms where it has a closed form. Higher is
         more usual. It ranks as the ELBO does, but is no bound: `evaluate` and
         `log_likelihood` draw z.
+
+        Args:
+            x: data, `(n, *features)`.
+            y: the target, where it is not x. A stream of `(x, y)` brings its own.
+            batch_size: rows per compiled call.
         """
         return self.compiled_inference(
-            "score", self.score_given, x, self.input_features, batch_size
+            "score",
+            self.score_given,
+            x,
+            self.input_features,
+            batch_size,
+            y=y,
+            target_features=self.target_features,
+            check=self._check_target,
         )
 
-    def score_given(self, x):
-        """Returns `score` of the tensor x as a tensor."""
-        checks.check_target_shape(x.shape[1:], self.target_features)
+    def _check_target(self, x, y=None):
+        checks.check_target(self, x, y)
+        if y is None:
+            checks.warn_of_target(self)
+
+    def score_given(self, x, y=None):
+        """Returns `score` of the tensor x, and of the target y where it is not x, as a tensor."""
+        target = x if y is None else y
+        checks.check_target_shape(target.shape[1:], self.target_features)
         posterior = self.posterior(x)
         z, log_qz = posterior.from_base(posterior.base()[0])
         kl = posterior.kl_divergence(self.prior)
         kl = log_qz - self.prior.log_prob(z) if kl is None else kl
-        return self.likelihood.log_prob(x, self.params_given(z)) - kl
+        return self.likelihood.log_prob(target, self.params_given(z)) - kl
 
     def sample(self, n: int, seed: int | None = None, batch_size: int = 128) -> np.ndarray:
         """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`."""

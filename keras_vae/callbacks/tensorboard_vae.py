@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_vae import measures
+from keras_vae.training.data import as_data, first_rows, has_rows
 
 # Rows that are looked at, which bounds the cost of an epoch.
 _MAX_ROWS = 512
@@ -36,7 +37,8 @@ class TensorBoardVAE(keras.callbacks.Callback):
     Args:
         log_dir: the folder that TensorBoard shows; this callback writes to
             `log_dir/vae`.
-        x: data of shape `(n, *features)`, best such that the model does not train on.
+        x: data of shape `(n, *features)`, in any form that `fit` takes, best such
+            that the model does not train on.
         labels: a label for each row of x, of shape `(n,)`.
         every: epochs from one writing to the next. The last epoch is written too.
 
@@ -50,13 +52,14 @@ class TensorBoardVAE(keras.callbacks.Callback):
 
     def __init__(self, log_dir: str | os.PathLike, x, labels=None, every: int = 5):
         super().__init__()
-        if labels is not None and len(labels) != len(x):
+        x = as_data("x", x)
+        if has_rows(x) and labels is not None and len(labels) != len(x):
             raise ValueError(f"x has {len(x)} rows, but there are {len(labels)} labels.")
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"every must be a positive number of epochs; received {every!r}.")
         self.log_dir = os.path.join(log_dir, "vae")
-        self.x = np.asarray(x[:_MAX_ROWS])
-        self.labels = None if labels is None else np.asarray(labels[:_MAX_ROWS])
+        self.x = first_rows("x", x, _MAX_ROWS)
+        self.labels = None if labels is None else np.asarray(labels)[: len(self.x)]
         self.every = every
         self.writer = None
 

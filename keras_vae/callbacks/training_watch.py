@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import measures
+from keras_vae.training.data import first_rows
 
 
 class TrainingWatch(keras.callbacks.Callback):
@@ -20,8 +21,8 @@ class TrainingWatch(keras.callbacks.Callback):
     the line names a range of them. With Keras's own loop it names the batch.
 
     Args:
-        x: data of shape `(n, *features)` to count active units on; at most 512
-            rows are used. Without it only finiteness is watched.
+        x: data of shape `(n, *features)`, in any form that `fit` takes, to count
+            active units on; the first 512 rows are used. Without it only finiteness is watched.
         patience: epochs before a collapse is said, as a warm-up of β may begin in one.
         min_active: so many active units or fewer are a collapse.
 
@@ -34,7 +35,7 @@ class TrainingWatch(keras.callbacks.Callback):
 
     def __init__(self, x=None, patience: int = 3, min_active: int = 0):
         super().__init__()
-        self.x = None if x is None else np.asarray(x[:512])
+        self.x = None if x is None else first_rows("x", x, 512)
         self.patience = patience
         self.min_active = min_active
         self.messages = []

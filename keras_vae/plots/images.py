@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_vae import measures
+from keras_vae.training.data import first_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ def reconstructions(vae: "VAE", x, n: int = 10, ax: "Axes | None" = None) -> "Fi
     Returns:
         The figure.
     """
-    x = np.asarray(x[:n])
+    x = first_rows("x", x, n)
     return image_grid([x, vae.reconstruct(x)], row_labels=["input", "reconstruction"], ax=ax)
 
 
@@ -141,7 +142,8 @@ def traversal(
     Returns:
         The figure.
     """
-    mean, some = vae.encode(x[: index + 1]), np.asarray(x[:512])
+    x = first_rows("x", x, max(512, index + 1))
+    mean, some = vae.encode(x[: index + 1]), x[:512]
     by_kl = measures.has_kl_per_dimension(vae)
     weight = vae.kl_per_dimension(some) if by_kl else vae.encode(some).var(axis=0)
     order = np.argsort(-weight)[:rows]

@@ -1,113 +1,90 @@
 """Checks of what users pass to a VAE, before anything is trained on it."""
 
-import copy
-import functools
-import itertools
 import math
+import numbers
 import warnings
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.arguments import check_count
 from keras_vae.schedules import last_change
 from keras_vae.shapes import matches
+from keras_vae.training import data
+from keras_vae.training.lazy_rows import LazyRows, SparseRows
+
+_COUNTS = (
+    "batch_size",
+    "epochs",
+    "steps_per_epoch",
+    "steps",
+    "validation_batch_size",
+    "validation_steps",
+)
+_MAX_FLOAT16 = 65504.0
+# Of data that is read by batches.
+_FIRST_ROWS = 1024
 
 
-def is_array(data) -> bool:
-    """Returns whether `data` is an array or tensor, not a stream of batches."""
-    return hasattr(data, "shape") and hasattr(data, "dtype")
-
-
-def in_memory(data) -> bool:
-    """Returns whether `data` is an array that lies in memory, not in a file mapped to it."""
-    return is_array(data) and not isinstance(data, np.memmap)
-
-
-def first_batch(name: str, data):
-    """Looks at the first batch of a stream of batches.
-
-    Args:
-        name: what the stream is called in errors.
-        data: a tf.data.Dataset, `keras.utils.PyDataset`, torch DataLoader or generator.
-
-    Returns:
-        The batch, and the stream to hand to Keras, which still begins with it.
-
-    Raises:
-        ValueError: if the stream is empty.
-        TypeError: if `data` is none of these.
-    """
-    if isinstance(data, (list, tuple, dict)):
-        raise TypeError(
-            f"{name} must be one array, or a dataset, generator or loader of batches; received a "
-            f"{type(data).__name__}. For a list of samples pass np.stack(samples)."
-        )
-    try:
-        if hasattr(data, "take"):
-            return next(iter(data.take(1))), data
-        if hasattr(data, "__getitem__"):
-            return data[0], data
-        iterator = iter(data)
-        batch = next(iterator)
-    except (StopIteration, IndexError):
-        raise ValueError(f"{name} is empty: it has no batch.") from None
-    except TypeError:
-        raise TypeError(
-            f"{name} must be an array, or a dataset, generator or loader of batches; received "
-            f"{data!r}."
-        ) from None
-    bare = not isinstance(batch, (list, tuple))
-    if iterator is data:
-        # Keras takes generators of tuples only.
-        batches = itertools.chain([batch], iterator)
-        return batch, ((rows,) if bare else rows for rows in batches)
-    if bare and hasattr(data, "collate_fn"):
-        # Keras takes a bare tensor of a torch DataLoader for a tuple of its rows.
-        data = copy.copy(data)
-        data.collate_fn = functools.partial(_collate_to_tuple, data.collate_fn)
-    return batch, data
-
-
-def _collate_to_tuple(collate, samples):
-    return (collate(samples),)
-
-
-def check_array(name: str, array, shape=None, allow_nan: bool = False) -> np.ndarray:
-    """Returns `array` as NumPy, or says what is wrong with it.
+def check_array(
+    name: str, array: np.ndarray, shape=None, allow_nan: bool = False, compute_dtype: str = ""
+) -> None:
+    """Says what is wrong with an array, if anything is.
 
     Args:
         name: what it is called in errors.
-        array: any array or tensor.
+        array: the array.
         shape: expected shape of one sample, `None` for sizes that are free.
         allow_nan: whether NaN stands for what was not observed.
+        compute_dtype: what floats will be cast to.
 
     Raises:
         ValueError: if it is not numeric, is empty, has no feature axis, has NaN
-            or infinite values, or its samples are not of `shape`.
+            or infinite values or such as float16 cannot hold, or its samples
+            are not of `shape`.
     """
-    if not isinstance(array, np.ndarray):
-        array = ops.convert_to_numpy(array)
-    if array.dtype.kind in "OUSMm":
+    if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers; its dtype is {array.dtype}.")
     if array.ndim and not len(array):
         raise ValueError(f"{name} is empty: its shape is {array.shape}.")
     if array.ndim < 2:
         raise ValueError(
             f"{name} has shape {array.shape}, but needs an axis of samples and at least one of "
-            f"features. One sample is {name}[None]; samples of one feature are {name}[:, None]."
+            "features. With x for these data, one sample is x[None]; samples of one feature are "
+            "x[:, None]."
         )
     if shape is not None and not matches(array.shape[1:], shape):
         raise ValueError(
             f"{name} has samples of shape {array.shape[1:]}; the model was built for {shape}."
         )
-    low, high = (np.nanmin(array), np.nanmax(array)) if allow_nan else (array.min(), array.max())
+    _check_values(name, array, allow_nan, compute_dtype)
+
+
+def _check_values(name, array, allow_nan, compute_dtype):
+    if array.dtype.kind != "f" or not array.size:
+        return
+    low, high = array.min(), array.max()
+    if allow_nan and np.isnan(low):  # slower, and only for data that is not all observed
+        low, high = (np.nanmin(array), np.nanmax(array)) if not np.isnan(array).all() else (0, 0)
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(
-            f"{name} has NaN or infinite values. Find them with np.argwhere(~np.isfinite({name})). "
-            "Where NaN means not observed, use likelihood=keras_vae.likelihoods.Masked(...)."
+            f"{name} has NaN or infinite values. With x for these data, find them with "
+            "np.argwhere(~np.isfinite(x)). Where NaN means not observed, use "
+            "likelihood=keras_vae.likelihoods.Masked(...)."
         )
-    return array
+    if compute_dtype == "float16":
+        check_float16(name, low, high)
+
+
+def check_float16(name: str, low, high) -> None:
+    """Raises a ValueError if float16 cannot hold floats from `low` to `high`."""
+    if max(-low, high) > _MAX_FLOAT16:
+        raise ValueError(
+            f"{name} has values from {low:.6g} to {high:.6g}, but the model computes in float16, "
+            f"whose largest value is {_MAX_FLOAT16:.0f}. Scale the data, or use the policy "
+            '"mixed_bfloat16".'
+        )
 
 
 def padded(batch: np.ndarray, size: int) -> np.ndarray:
@@ -117,9 +94,8 @@ def padded(batch: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([batch, np.repeat(batch[:1], size - len(batch), axis=0)])
 
 
-def check_sample_weight(sample_weight, n: int) -> None:
+def check_sample_weight(weights: np.ndarray, n: int) -> None:
     """Raises a ValueError if the weights are not `n` finite numbers of at least 0."""
-    weights = np.asarray(ops.convert_to_numpy(sample_weight))
     if weights.shape not in ((n,), (n, 1)):
         raise ValueError(
             f"sample_weight must hold one weight per sample, shape ({n},); received shape "
@@ -140,51 +116,102 @@ def check_target_shape(shape, expected) -> None:
         )
 
 
-def check_data(vae, name: str, x, y, sample_weight):
+def check_target(vae, x, y=None) -> None:
+    """Raises a ValueError if the target, y or else x, does not suit the model."""
+    target = x if y is None else y
+    check_target_shape(target.shape[1:], vae.target_features)
+    if hasattr(vae.likelihood, "check_target"):
+        vae.likelihood.check_target(target)
+
+
+def warn_of_target(vae) -> None:
+    """Warns where x stands in for the target, but `fit` had a target of its own."""
+    if vae.own_target:
+        warnings.warn(
+            "x is taken for the target, but the model was trained on a target of its own: pass it "
+            "as y.",
+            stacklevel=3,
+        )
+
+
+def check_data(vae, name: str, x, y=None, sample_weight=None, training: bool = False) -> tuple:
     """Checks what a VAE is to be trained or evaluated on, and builds it if need be.
 
-    Arrays are checked whole, streams by their first batch.
+    Arrays are checked whole; streams, and what is read by batches, by their first batch.
 
     Args:
         vae: the VAE.
         name: what x is called in errors.
-        x: an array, or a stream of `x`, `(x, y)` or `(x, y, sample_weight)`.
+        x: data in any form that `keras_vae.training.data` reads, or a stream of
+            `x`, `(x, y)` or `(x, y, sample_weight)`.
         y: the target, or `None` where it is x.
         sample_weight: one weight per sample, or `None`.
+        training: whether the model is to learn this target; it remembers whether
+            that is another than x.
 
     Returns:
-        `(x, y)` to hand to Keras.
+        `(x, y, sample_weight)` to hand to Keras.
 
     Raises:
         ValueError: if anything in the data does not suit the model.
-        TypeError: if x is neither an array nor a stream.
+        TypeError: if x is in none of the forms.
     """
-    x, y = (data.to_numpy() if hasattr(data, "to_numpy") else data for data in (x, y))
-    if is_array(x):
+    y_is_x = y is x
+    x, weights = data.as_data(name, x), data.as_data("sample_weight", sample_weight)
+    y = x if y_is_x else data.as_data(f"the target of {name}", y)
+    if data.has_rows(x):
+        _check_rows(name, x, y, weights)
+        first_x = _looked_at(x)
+        batch = (first_x, first_x if y is x else _looked_at(y), weights)
         # Keras drops the weights of data that has no target.
-        y = x if y is None and sample_weight is not None else y
-        batch_x, batch_y, weights = x, y, sample_weight
+        y = x if y is None and weights is not None else y
     else:
-        batch, x = first_batch(name, x)
-        batch_x, batch_y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        for given, what in ((y, "y"), (weights, "sample_weight")):
+            if given is not None:
+                raise ValueError(
+                    f"{name} is a stream, which brings its own {what}: let its batches be (x, y) "
+                    f"or (x, y, sample_weight), and pass no {what}."
+                )
+        batch, x = data.first_batch(name, x)
+    batch_x, batch_y, batch_weights = batch
 
     missing = getattr(vae.likelihood, "takes_missing", False)
-    batch_x = check_array(name, batch_x, vae.input_features, missing)
-    if batch_y is None or batch_y is x:
-        target_name, target = name, batch_x
-    else:
-        target_name = f"the target of {name}"
-        target = ops.convert_to_numpy(batch_y)
+    check_array(name, batch_x, vae.input_features, missing, vae.compute_dtype)
     if not vae.built:
         vae.build((None, *batch_x.shape[1:]))
-    check_target_shape(target.shape[1:], vae.target_features)
-    if target is not batch_x:
-        check_array(target_name, target, allow_nan=missing)
-    if hasattr(vae.likelihood, "check_target"):
-        vae.likelihood.check_target(target)
-    if weights is not None:
-        check_sample_weight(weights, len(batch_x))
-    return x, y
+    own_target = not (batch_y is None or batch_y is batch_x)
+    if own_target:
+        check_target_shape(batch_y.shape[1:], vae.target_features)
+        check_array(f"the target of {name}", batch_y, allow_nan=missing)
+    if training:
+        vae.own_target = own_target and not _equal(batch_x, batch_y)
+    elif batch_y is None:
+        warn_of_target(vae)
+    check_target(vae, batch_x, batch_y)
+    if batch_weights is not None:
+        check_sample_weight(batch_weights, len(batch_x))
+    for array in (x, y):
+        if isinstance(array, SparseRows):
+            _check_values(name, array.values, missing, vae.compute_dtype)
+    return x, y, weights
+
+
+def _looked_at(data):
+    return data[:_FIRST_ROWS] if isinstance(data, LazyRows) else data
+
+
+def _check_rows(name, x, y, weights):
+    if not (y is None or data.has_rows(y)):
+        raise ValueError(f"The target of {name} must be an array of its rows, not a stream.")
+    if not (weights is None or isinstance(weights, np.ndarray)):
+        raise ValueError("sample_weight must be an array.")
+    # What is empty is named as such.
+    if y is not None and x.shape and y.shape and len(x) != len(y) > 0:
+        raise ValueError(f"{name} has {len(x)} samples, but its target has {len(y)}.")
+
+
+def _equal(x, y):
+    return x.shape == y.shape and np.array_equal(x, y, equal_nan=True)
 
 
 def data_size(objective, x, validation_split: float) -> int:
@@ -193,7 +220,7 @@ def data_size(objective, x, validation_split: float) -> int:
     Raises:
         ValueError: if x is a stream, whose size is unknown.
     """
-    if not is_array(x):
+    if not data.has_rows(x):
         raise ValueError(
             f"{type(objective).__name__} needs to know how many samples the data has, and a "
             "stream does not say. Give it the number: "
@@ -207,11 +234,65 @@ def n_training_rows(x, validation_split: float) -> int:
     return math.floor(len(x) * (1.0 - validation_split))
 
 
-def check_validation_data(vae, data) -> tuple:
+def check_validation_data(vae, validation_data) -> tuple:
     """Checks `validation_data` in any form that Keras takes; returns `(x, y, sample_weight)`."""
-    data = tuple(data) if isinstance(data, list) else data
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    return *check_data(vae, "the validation x", x, y, sample_weight), sample_weight
+    parts = tuple(validation_data) if isinstance(validation_data, list) else validation_data
+    parts = keras.utils.unpack_x_y_sample_weight(parts)
+    return check_data(vae, "the validation x", *parts)
+
+
+def check_run(options: dict) -> dict:
+    """Checks the options of `fit` and `evaluate` that Keras would not, or not in a sentence.
+
+    Args:
+        options: the arguments, by name.
+
+    Returns:
+        The options, counts as plain integers.
+
+    Raises:
+        ValueError: if one of them makes no sense.
+    """
+    options = dict(options)
+    if options.get("class_weight") is not None:
+        raise ValueError(
+            "A VAE has no classes to weigh. Weigh the samples: "
+            "sample_weight=np.array([class_weight[label] for label in labels])."
+        )
+    for name in _COUNTS:
+        if options.get(name) is not None:
+            options[name] = check_count(name, options[name])
+    frequency = options.get("validation_freq")
+    if isinstance(frequency, (list, tuple, set)):
+        for epoch in frequency:
+            check_count("each epoch of validation_freq", epoch)
+    elif frequency is not None:
+        options["validation_freq"] = check_count("validation_freq", frequency)
+    split = options.get("validation_split")
+    if split is not None and not (isinstance(split, numbers.Real) and 0.0 <= split < 1.0):
+        raise ValueError(
+            f"validation_split must be a number from 0 up to, but not including, 1; received "
+            f"{split!r}."
+        )
+    return options
+
+
+def check_split(x, options: dict) -> None:
+    """Raises a ValueError if `validation_split` cannot part x."""
+    split = options.get("validation_split")
+    if not split or options.get("validation_data") is not None:
+        return
+    if not data.has_rows(x):
+        raise ValueError(
+            "validation_split parts arrays, but x is a stream. Pass another stream as "
+            "validation_data."
+        )
+    n = n_training_rows(x, split)
+    if not 0 < n < len(x):
+        raise ValueError(
+            f"validation_split={split} leaves {n} of {len(x)} samples to train on and "
+            f"{len(x) - n} to validate on. Give more data or another split."
+        )
 
 
 def warn_of_late_schedules(weights: dict, first_step: int, n_steps: int) -> None:

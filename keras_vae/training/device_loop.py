@@ -15,7 +15,8 @@ import keras
 import numpy as np
 
 from keras_vae.training import backend, compiler, row_order
-from keras_vae.training.checks import in_memory, n_training_rows
+from keras_vae.training.checks import n_training_rows
+from keras_vae.training.data import in_memory
 
 _ENDS = ("begin", "end")
 # A call makes a tenth of an epoch, so that the progress bar moves, within these bounds.
@@ -182,6 +183,9 @@ def _is_idle_on_batches(callback):
 def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     """Runs `keras.Model.fit`, over device loops where `applies`."""
     arrays = (x, y, sample_weight)
+    if options.get("validation_data") is not None:
+        size = options.get("validation_batch_size") or batch_size
+        options["validation_data"] = row_order.for_keras(options["validation_data"], size)
     if not applies(vae, arrays, options):
         return row_order.fit(vae, x, y, batch_size, sample_weight, **options)
     batch_size = batch_size or 32
@@ -221,6 +225,7 @@ def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
     """Runs `keras.Model.evaluate`, over a device loop where `applies`."""
     arrays = (x, y, sample_weight)
     if not applies(vae, arrays, options):
+        x, y, sample_weight = row_order.for_keras(arrays, batch_size)
         return keras.Model.evaluate(vae, x, y, batch_size, sample_weight=sample_weight, **options)
     with backend.on_device(arrays, vae.compiled_loops.spare_memory) as data:
         loop = _loop(vae, "test", batch_size or 32, data, len(x))

@@ -1,0 +1,335 @@
+"""One reader of data: whatever the form, the result is that of the array."""
+
+import tempfile
+import tracemalloc
+
+import keras
+import numpy as np
+import pytest
+from helpers import N_FEATURES, make_vae, set_same_weights
+from scipy import sparse
+
+import keras_vae as kv
+from keras_vae.training.data import first_rows
+
+
+class Frame:
+    """Behaves as a pandas DataFrame of columns of several types does."""
+
+    def __init__(self, columns):
+        self.data = columns
+        self.columns = list(columns)
+        self.shape = (len(next(iter(columns.values()))), len(columns))
+
+    def __len__(self):
+        return self.shape[0]
+
+    def to_numpy(self):
+        return np.array(list(zip(*self.data.values(), strict=True)), dtype=object)
+
+
+def frame(x):
+    kinds = ("bool", "int64", "float64", "float32")
+    columns = {f"c{i}": list(x[:, i].astype(kinds[i % 4])) for i in range(x.shape[1])}
+    return Frame(columns)
+
+
+class Table:
+    """Behaves as a Hugging Face dataset in numpy format does."""
+
+    def __init__(self, **columns):
+        self.columns = columns
+        self.column_names = list(columns)
+
+    def __len__(self):
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, rows):
+        assert isinstance(rows, (int, slice, list))
+        return {name: column[rows] for name, column in self.columns.items()}
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *arrays, size=37):
+        super().__init__()
+        self.arrays, self.size = arrays, size
+
+    def __len__(self):
+        return -(-len(self.arrays[0]) // self.size)
+
+    def __getitem__(self, i):
+        return tuple(a[i * self.size : (i + 1) * self.size] for a in self.arrays)
+
+
+def memory_map(x):
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    file.write(x.tobytes())
+    file.flush()
+    return np.memmap(file, x.dtype, "r", shape=x.shape)
+
+
+def of_tensorflow(x):
+    import tensorflow as tf
+
+    return tf.constant(x)
+
+
+def of_torch(x):
+    import torch
+
+    return torch.tensor(x, requires_grad=True)
+
+
+def of_jax(x):
+    import jax
+
+    return jax.numpy.asarray(x)
+
+
+def sparse_tensor(x):
+    import tensorflow as tf
+
+    return tf.sparse.from_dense(x)
+
+
+def sparse_jax(x):
+    from jax.experimental import sparse as jax_sparse
+
+    return jax_sparse.BCOO.fromdense(x)
+
+
+def sparse_torch(x):
+    import torch
+
+    return torch.tensor(x).to_sparse()
+
+
+ROWS = {
+    "float64": lambda x: x.astype("float64"),
+    "list": lambda x: x.tolist(),
+    "memory map": memory_map,
+    "frame": frame,
+    "tensorflow": of_tensorflow,
+    "torch": of_torch,
+    "jax": of_jax,
+    "csr": sparse.csr_matrix,
+    "coo array": lambda x: sparse.coo_array(x),
+    "tf.SparseTensor": sparse_tensor,
+    "BCOO": sparse_jax,
+    "sparse torch": sparse_torch,
+    "table": lambda x: Table(image=x),
+}
+
+
+def tf_dataset(*arrays):
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(arrays if len(arrays) > 1 else arrays[0]).batch(37)
+
+
+def sparse_tf_dataset(x):
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(tf.sparse.from_dense(x)).batch(37)
+
+
+def loader(*arrays):
+    import torch
+
+    tensors = [torch.from_numpy(a) for a in arrays]
+    data = tensors[0] if len(tensors) == 1 else torch.utils.data.TensorDataset(*tensors)
+    return torch.utils.data.DataLoader(data, batch_size=37)
+
+
+def generator(*arrays):
+    for i in range(0, len(arrays[0]), 37):
+        batch = tuple(a[i : i + 37] for a in arrays)
+        yield batch if len(batch) > 1 else batch[0]
+
+
+STREAMS = {
+    "tf.data": tf_dataset,
+    "sparse tf.data": sparse_tf_dataset,
+    "PyDataset": Batches,
+    "DataLoader": loader,
+    "generator": generator,
+    "generator of sparse": lambda x: (sparse.csr_matrix(b) for b in generator(x)),
+    "iterator": lambda x: map(np.asarray, [x[:1], x[1:200], x[200:200], x[200:]]),
+}
+FORMS = {**ROWS, **STREAMS}
+
+
+@pytest.fixture(scope="module")
+def vae():
+    vae = make_vae()
+    vae.build((None, N_FEATURES))
+    set_same_weights(vae)
+    return vae
+
+
+@pytest.fixture(scope="module")
+def expected(vae, x):
+    return results(vae, lambda: x)
+
+
+def results(vae, data):
+    kwargs = {"batch_size": 100}
+    return {
+        "encode": vae.encode(data(), **kwargs),
+        "reconstruct": vae.reconstruct(data(), **kwargs),
+        "score": vae.score(data(), **kwargs),
+        "log_likelihood": vae.log_likelihood(data(), 3, seed=0, **kwargs).log_likelihood,
+        "kl_per_dimension": vae.kl_per_dimension(data(), **kwargs),
+        "active_units": vae.active_units(data(), **kwargs),
+    }
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_the_trained_model_takes_every_form(vae, x, form, expected):
+    found = results(vae, lambda: form(x))
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def trained(fit):
+    keras.utils.set_random_seed(3)
+    vae = make_vae()
+    history = fit(vae).history
+    return np.concatenate([w.ravel() for w in vae.get_weights()]), history
+
+
+# A memory map is shuffled by Keras, a list is of float64.
+SHUFFLED = {name: form for name, form in ROWS.items() if name != "memory map"}
+
+
+@pytest.mark.parametrize("form", SHUFFLED.values(), ids=SHUFFLED.keys())
+def test_fit_takes_rows_in_every_form_as_it_does_the_array(x, form):
+    options = {"epochs": 2, "batch_size": 50, "validation_split": 0.2, "verbose": 0}
+    expected, history = trained(lambda vae: vae.fit(x, **options))
+    found, other = trained(lambda vae: vae.fit(form(x), **options))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    for name, values in history.items():
+        np.testing.assert_allclose(other[name], values, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_fit_and_evaluate_take_every_form(x, form):
+    def fit(vae, data):
+        return vae.fit(data(), batch_size=37, shuffle=False, verbose=0)
+
+    expected, _ = trained(lambda vae: fit(vae, lambda: x))
+    found, _ = trained(lambda vae: fit(vae, lambda: form(x) if form is not STREAMS["iterator"]
+                                       else generator(x)))  # fmt: skip
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    vae = make_vae(noise=0.3)
+    vae.fit(x, verbose=0)
+    logs = [vae.evaluate(data, verbose=0, return_dict=True) for data in (x, form(x))]
+    np.testing.assert_allclose(list(logs[1].values()), list(logs[0].values()), rtol=1e-5)
+
+
+def test_targets_and_weights_in_other_forms(x):
+    y, w = 1.0 - x, np.linspace(0.0, 2.0, len(x)).astype("float32")
+    options = {"batch_size": 50, "verbose": 0}
+    expected, history = trained(
+        lambda vae: vae.fit(x, y, sample_weight=w, validation_data=(x, y, w), **options)
+    )
+    forms = [
+        (sparse.csr_matrix(x), frame(y), Frame({"w": w}).to_numpy()[:, 0].astype("float32")),
+        (x, sparse.csr_matrix(y), w),
+        (frame(x), sparse_tensor(y), of_torch(w)),
+        (Table(x=x), Table(clean=y), w),
+    ]
+    for a, b, weights in forms:
+        found, other = trained(
+            lambda vae, a=a, b=b, weights=weights: vae.fit(
+                a, b, sample_weight=weights, validation_data=(a, b, weights), **options
+            )
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(other["val_loss"], history["val_loss"], rtol=1e-5)
+    # Weights without a target, of rows that are read by batches.
+    one = trained(lambda vae: vae.fit(x, sample_weight=w, **options))[0]
+    other = trained(lambda vae: vae.fit(sparse.csr_matrix(x), sample_weight=w, **options))[0]
+    np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("stream", [tf_dataset, Batches, loader, generator])
+def test_streams_of_targets(vae, x, stream):
+    y, w = 1.0 - x, np.ones(len(x), "float32")
+    np.testing.assert_array_equal(vae.encode(stream(x, y, w)), vae.encode(x))
+    np.testing.assert_array_equal(vae.score(stream(x, y)), vae.score(x, y))
+    np.testing.assert_array_equal(
+        vae.log_likelihood(stream(x, y, w), 3, seed=0), vae.log_likelihood(x, 3, y=y, seed=0)
+    )
+
+
+def test_codes_come_in_streams_too(vae, x):
+    z = vae.encode(x)
+    np.testing.assert_array_equal(vae.decode(generator(z)), vae.decode(z))
+    np.testing.assert_array_equal(vae.decode(z[:5].tolist()), vae.decode(z[:5]))
+    np.testing.assert_array_equal(
+        vae.interpolate(sparse.csr_matrix(x[:3]), generator(x[3:6])), vae.interpolate(x[:3], x[3:6])
+    )
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int64", "bool"])
+def test_integers_and_booleans_stay_what_they_are(kind):
+    class Sees(keras.layers.Layer):
+        def call(self, x):
+            seen.append(keras.backend.standardize_dtype(x.dtype))
+            return keras.ops.cast(x, "float32")
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    seen = []
+    vae = make_vae()
+    vae.build((None, N_FEATURES))
+    x = np.eye(N_FEATURES).astype(kind)
+    layer = Sees()
+    vae.compiled_inference("look", layer, sparse.csr_matrix(x), (N_FEATURES,), 5)
+    vae.compiled_inference("look", layer, generator(x), (N_FEATURES,), 5)
+    expected = "int32" if (kind, keras.backend.backend()) == ("int64", "jax") else kind
+    assert set(seen) == {expected}
+
+
+def test_duplicates_of_a_sparse_matrix_are_summed(vae):
+    rows, columns, values = [0, 0, 1], [2, 2, 5], np.float32([0.25, 0.5, 1.0])
+    matrix = sparse.coo_matrix((values, (rows, columns)), shape=(2, N_FEATURES))
+    np.testing.assert_array_equal(vae.encode(matrix), vae.encode(matrix.toarray()))
+
+
+def test_missing_values_of_a_frame_are_nan():
+    data = Frame({"a": [1.0, None, 3.0], "b": [True, False, True]})
+    np.testing.assert_array_equal(first_rows("x", data, 5), [[1, 1], [np.nan, 0], [3, 1]])
+
+
+def test_first_rows_take_no_more_than_they_need(x):
+    stream = generator(x)
+    np.testing.assert_array_equal(first_rows("x", stream, 50), x[:50])
+    assert len(next(stream)) == 37
+    np.testing.assert_array_equal(first_rows("x", sparse.csr_matrix(x), 5), x[:5])
+    np.testing.assert_array_equal(first_rows("x", generator(x[:5]), 50), x[:5])
+
+
+def test_streams_of_any_length_take_the_memory_of_a_few_batches():
+    n_batches, rows, features = 64, 100, 2_000
+    batch = np.random.default_rng(0).random((rows, features), "float32")
+    vae = make_vae(decoder=kv.networks.DenseDecoder(features, (4,)))
+    vae.build((None, features))
+    matrix = sparse.csr_matrix(
+        (np.ones(5, "float32"), (np.arange(5), np.arange(5))), (n_batches * rows, features)
+    )
+    for data in (lambda: (batch + 0.0 for _ in range(n_batches)), lambda: matrix):
+        vae.encode(data())  # what is kept for good
+        tracemalloc.start()
+        try:
+            n = len(vae.encode(data())), len(vae.score(data())), vae.active_units(data())
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert n[:2] == (n_batches * rows, n_batches * rows)
+        assert peak < 12 * batch.nbytes < n_batches * batch.nbytes / 5
