@@ -1,6 +1,7 @@
 import itertools
 import math
 
+import keras
 import numpy as np
 import pytest
 from helpers import assert_close, to_numpy
@@ -95,3 +96,34 @@ def test_wrong_use():
         DenseEncoder((4, 0))
     with pytest.raises(ValueError, match="height, width, channels"):
         ConvDecoder((28, 28))
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 5, 40)])
+def test_images_with_the_channels_first_are_refused(shape):
+    x = np.zeros((4, *shape), "float32")
+    for network in (None, ConvEncoder((4,))):
+        vae = kv.VAE(kv.VariationalEncoder(2, network), DenseDecoder(shape))
+        vae.compile("adam")
+        with pytest.raises(ValueError, match=r"channels first.*np.moveaxis\(x, 1, -1\)"):
+            vae.fit(x, verbose=0)
+    with pytest.raises(ValueError, match=r"ConvDecoder takes images.*channels first"):
+        ConvDecoder(shape)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (1, 28, 3), (28, 1, 1), (3, 28, 1)])
+def test_small_images_are_not_taken_for_such(shape):
+    ConvEncoder((4,)).build((None, *shape))
+    ConvDecoder(shape, (4,))
+
+
+def test_the_data_format_channels_first_is_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for make in (ConvEncoder, lambda: ConvDecoder((28, 28, 1))):
+            with pytest.raises(ValueError, match=r"channels_first.*set_image_data_format"):
+                make()
+        vae = kv.VAE(kv.VariationalEncoder(2), DenseDecoder((3, 32, 32)))
+        with pytest.raises(ValueError, match=r"channels_first.*set_image_data_format"):
+            vae.build((None, 3, 32, 32))
+    finally:
+        keras.config.set_image_data_format("channels_last")

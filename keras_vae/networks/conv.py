@@ -26,6 +26,9 @@ class ConvEncoder(Stack):
     Returns:
         Features of shape `(batch, height' * width' * filters[-1])`.
 
+    Raises:
+        ValueError: if the images, or Keras's image data format, have the channels first.
+
     Example:
         >>> network = ConvEncoder((64, 128, 256, 512))
     """
@@ -33,6 +36,7 @@ class ConvEncoder(Stack):
     def __init__(
         self, filters: tuple[int, ...] = (32, 64), kernel_size: int = 3, activation="relu", **kwargs
     ):
+        check_data_format("ConvEncoder")
         self.filters = check_shape("filters", filters)
         self.kernel_size = kernel_size
         self.activation = keras.activations.get(activation)
@@ -40,6 +44,10 @@ class ConvEncoder(Stack):
             StridedConv2D(n, kernel_size, activation=self.activation) for n in self.filters
         ]
         super().__init__([*convolutions, layers.Flatten()], **kwargs)
+
+    def build(self, input_shape):
+        check_channels_last("ConvEncoder", tuple(input_shape[1:]))
+        super().build(input_shape)
 
     def get_config(self):
         return {
@@ -74,7 +82,8 @@ class ConvDecoder(Stack):
         Params of shape `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: if `output_shape` is not `(height, width, channels)`.
+        ValueError: if `output_shape` is not `(height, width, channels)`, or Keras's
+            image data format has the channels first.
 
     Example:
         >>> decoder = ConvDecoder((250, 250, 3), filters=(512, 256, 128, 64))
@@ -88,12 +97,14 @@ class ConvDecoder(Stack):
         activation="relu",
         **kwargs,
     ):
+        check_data_format("ConvDecoder")
         self.image_shape = check_shape("output_shape", output_shape)
         if len(self.image_shape) != 3:
             raise ValueError(
                 "ConvDecoder needs output_shape=(height, width, channels); "
                 f"received {self.image_shape}. For other data use DenseDecoder."
             )
+        check_channels_last("ConvDecoder", self.image_shape)
         self.filters = check_shape("filters", filters)
         self.kernel_size = kernel_size
         self.activation = keras.activations.get(activation)
@@ -126,3 +137,22 @@ class ConvDecoder(Stack):
             "kernel_size": self.kernel_size,
             "activation": keras.activations.serialize(self.activation),
         }
+
+
+def check_data_format(name: str) -> None:
+    """Raises a ValueError if Keras is set to images with the channels first."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{name} takes images of shape (height, width, channels), but Keras's image data "
+            'format is "channels_first". Call keras.config.set_image_data_format("channels_last"), '
+            "and move the channels of the data: np.moveaxis(x, 1, -1)."
+        )
+
+
+def check_channels_last(name: str, shape: tuple) -> None:
+    """Raises a ValueError if images of that shape look as if they had the channels first."""
+    if len(shape) == 3 and shape[0] in (1, 3) and all(n and n > 4 for n in shape[1:]):
+        raise ValueError(
+            f"{name} takes images of shape (height, width, channels); {shape} has the channels "
+            "first. Move them: np.moveaxis(x, 1, -1)."
+        )
