@@ -88,6 +88,41 @@ def test_files(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "bits.npy"), [[0.0, 1.0]])
 
 
+def test_images_are_scaled_by_the_range_of_their_type_and_counts_left_alone(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def loaded(array):
+        np.save(tmp_path / "x.npy", array)
+        return load(tmp_path / "x.npy")
+
+    for shape, channels in (((3, 4, 5), (3, 4, 5, 1)), ((3, 4, 5, 2), (3, 4, 5, 2))):
+        deep = rng.integers(2**16, size=shape).astype("uint16")
+        np.testing.assert_allclose(loaded(deep), deep.reshape(channels) / 65535.0, rtol=1e-6)
+        dark = (deep % 200).astype("uint16")  # by the type, not by the values
+        np.testing.assert_allclose(loaded(dark), dark.reshape(channels) / 65535.0, rtol=1e-6)
+    flat = rng.integers(256, size=(3, 20)).astype("uint8")
+    np.testing.assert_allclose(loaded(flat), flat / 255.0, rtol=1e-6)
+    for kind in ("int64", "int32", "uint16", "uint32", "int8"):
+        counts = rng.poisson(30, size=(6, 7)).astype(kind)
+        np.testing.assert_array_equal(loaded(counts), counts)
+    sequences = rng.poisson(3, size=(4, 5, 6))
+    np.testing.assert_array_equal(loaded(sequences), sequences)
+    labels = np.arange(5, dtype="uint8")
+    np.testing.assert_array_equal(loaded(labels), labels)
+    np.testing.assert_array_equal(loaded(flat > 99), flat > 99)
+
+
+def test_folder_of_images_of_16_bits(tmp_path):
+    deep = np.linspace(0, 65535, 6 * 8).astype("uint16").reshape(6, 8)
+    Image.fromarray(deep).save(tmp_path / "a.png")
+    white = deep[None, ..., None] / 65535.0
+    np.testing.assert_allclose(load(tmp_path, image_size=(6, 8)), white, atol=1e-4)
+    half = load(tmp_path, image_size=(3, 4))[0, ..., 0]
+    blocks = white[0, ..., 0].reshape(3, 2, 4, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(half[1:-1, 1:-1], blocks[1:-1, 1:-1], atol=1e-3)
+    np.testing.assert_allclose(half, blocks, atol=0.1)  # borders have fewer neighbours
+
+
 def test_folder_of_images(tmp_path):
     (tmp_path / "grey").mkdir()
     (tmp_path / "colour" / "deeper").mkdir(parents=True)

@@ -11,7 +11,7 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
 def load(source: str | os.PathLike, image_size: tuple[int, int] = (64, 64), key: str | None = None):
-    """Loads data as float32, images with an axis of channels, 8-bit values as [0, 1].
+    """Loads data as float32, images with an axis of channels and values in [0, 1].
 
     Args:
         source: a name in `keras.datasets` (`"mnist"`, `"fashion_mnist"`,
@@ -22,9 +22,13 @@ def load(source: str | os.PathLike, image_size: tuple[int, int] = (64, 64), key:
             only array.
 
     Returns:
-        Array of shape `(n, *features)`: integers from 0 to 255 divided by 255,
-        booleans as 0 and 1, floats as they are. Arrays of shape `(n, height,
-        width)` of integers or booleans get a last axis of one channel.
+        Array of shape `(n, *features)`. Images are divided by the largest value
+        of their type: 8-bit arrays by 255, flattened ones of shape `(n, pixels)`
+        too, and 16-bit arrays of images, `(n, height, width[, channels])`, by
+        65,535. Those of zeros and ones only, and booleans, stay 0 and 1. All
+        other integers are counts, and floats are values: both stay as they are.
+        Counts of 8 bits are to be loaded with `np.load`. Images of shape `(n,
+        height, width)` get a last axis of one channel.
 
     Raises:
         ValueError: if the source is unknown, empty or holds no such array.
@@ -65,17 +69,30 @@ def _load_folder(path, image_size):
         raise ValueError(f"{path} holds no images ({', '.join(IMAGE_SUFFIXES)}).")
     images = np.empty((len(files), *image_size, 3), "float32")
     for i, file in enumerate(files):
-        image = keras.utils.load_img(file, target_size=image_size, interpolation="bilinear")
-        images[i] = keras.utils.img_to_array(image, data_format="channels_last") / 255.0
+        images[i] = _load_image(file, image_size)
     grey = np.ptp(images, axis=-1).max() == 0
     return images[..., :1] if grey else images
 
 
+def _load_image(file, image_size):
+    from PIL import Image
+
+    with Image.open(file) as image:
+        if image.mode.startswith("I"):
+            # Grey of 16 bits, which Keras clips to 8 where it makes colours of it.
+            floats = image.convert("I").convert("F").resize(image_size[::-1], Image.BILINEAR)
+            return np.asarray(floats)[..., None] / 65535.0
+    image = keras.utils.load_img(file, target_size=image_size, interpolation="bilinear")
+    return keras.utils.img_to_array(image, data_format="channels_last") / 255.0
+
+
 def _scaled(array):
-    if array.dtype.kind not in "iub":
+    is_image = array.dtype.kind in "ub" and array.itemsize <= 2
+    # Tables of 16 bits are counts, as flattened images of 16 bits are rare.
+    if not is_image or array.ndim < 2 or (array.itemsize == 2 and array.ndim == 2):
         return array.astype("float32")
     if array.ndim == 3:
         array = array[..., None]
     # 0 and 1 alone are binary data, whatever the type that holds them.
-    divisor = 255.0 if array.size and array.max() > 1 else 1.0
-    return array.astype("float32") / divisor
+    white = np.iinfo(array.dtype).max if array.size and array.max() > 1 else 1
+    return array.astype("float32") / np.float32(white)
