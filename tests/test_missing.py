@@ -135,3 +135,38 @@ def test_masked_refuses_a_function_and_what_is_no_likelihood():
     with pytest.raises(ValueError, match="Unknown likelihood 'gausian'"):
         Masked("gausian")
     assert type(Masked("poisson").likelihood) is Poisson
+
+
+def test_the_padding_of_sequences_counts_for_nothing():
+    """NaN after the end of a sequence, skipped by the encoder and by the loss."""
+    lengths, n_steps, n_features = (3, 7, 5, 7), 7, 2
+    sequences = [np.random.default_rng(n).normal(size=(n, n_features)) for n in lengths]
+    sequences = [sequence.astype("float32") for sequence in sequences]
+    x = np.full((len(lengths), n_steps, n_features), np.nan, "float32")
+    for row, sequence in zip(x, sequences, strict=True):
+        row[: len(sequence)] = sequence
+
+    network = keras.Sequential([keras.layers.Masking(0.0), keras.layers.GRU(4)])
+    decoder = keras.Sequential(
+        [
+            keras.layers.RepeatVector(n_steps),
+            keras.layers.GRU(4, return_sequences=True),
+            keras.layers.Dense(n_features),
+        ]
+    )
+    vae = kv.VAE(kv.VariationalEncoder(2, network), decoder, likelihood=Masked("gaussian"))
+    vae.compile("adam")
+    vae.fit(x, verbose=0)
+    codes, decoded, scores = vae.encode(x), vae.reconstruct(x), vae.score(x)
+    for i, sequence in enumerate(sequences):
+        # The sequence alone, without padding.
+        code = vae.encoder.head(network(sequence[None]))["z_mean"]
+        np.testing.assert_allclose(codes[i], to_numpy(code)[0], rtol=1e-6, atol=1e-7)
+        n = len(sequence)
+        log_px = Gaussian().log_prob(sequence[None], decoded[i : i + 1, :n])
+        kl = vae.posterior(x[i : i + 1]).kl_divergence(vae.prior)
+        np.testing.assert_allclose(scores[i], to_numpy(log_px - kl)[0], rtol=1e-5, atol=1e-5)
+    # Padded to twice the length, each code is the same to the last digit.
+    longer = np.concatenate([x, np.full_like(x, np.nan)], axis=1)
+    mean = vae.posterior_mean(longer)
+    np.testing.assert_array_equal(to_numpy(mean), to_numpy(vae.posterior_mean(x)))
