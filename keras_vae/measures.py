@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_vae.arguments import check_count
 from keras_vae.training import checks
-from keras_vae.training.data import InferenceData
+from keras_vae.training.inference_data import InferenceData
 
 # Params of one compiled call, in numbers: about 16 MB of float32 per layer of the decoder.
 MAX_PARAMS = 2**22

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, make_vae
 from PIL import Image
+from scipy import sparse
 
 import keras_vae as kv
 
@@ -87,6 +88,17 @@ def test_the_callbacks_disturb_no_run(x, tmp_path):
         histories.append(vae.fit(x, epochs=3, verbose=0, callbacks=callbacks).history["loss"])
         assert bool(vae.compiled_loops.made) is (BACKEND != "torch")
     np.testing.assert_allclose(histories[1:], [histories[0]] * 2, rtol=1e-6)
+
+
+def test_callbacks_take_x_in_any_form(x, tmp_path):
+    labels = np.arange(256)
+    for form in (sparse.csr_matrix, lambda x: iter([x[:5], x[5:]])):
+        board = kv.callbacks.TensorBoardVAE(tmp_path, form(x), labels)
+        watch = kv.callbacks.TrainingWatch(form(x))
+        for callback in (board, watch):
+            np.testing.assert_array_equal(callback.x, x)
+        with pytest.raises(ValueError, match="256 rows, but there are 3 labels"):
+            kv.callbacks.TensorBoardVAE(tmp_path, form(x), [1, 2, 3])
 
 
 def test_a_collapse_is_said_once_and_is_in_the_logs(x, capsys):

@@ -5,9 +5,9 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from data_forms import Batches, Frame, Table, generator, tf_dataset
 from helpers import N_FEATURES, make_vae
 from scipy import sparse
-from test_data import Batches, Frame, Table, generator, tf_dataset
 
 import keras_vae as kv
 

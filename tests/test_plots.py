@@ -46,6 +46,19 @@ def test_samples_are_those_of_the_seed(vae):
     np.testing.assert_allclose(drawn[9:17, 18:26], vae.sample(6, seed=1)[5], atol=1e-6)
 
 
+def test_images_come_in_any_form(vae, images):
+    def stream():
+        return iter([images[:2], images[2:]])
+
+    for draw in (plots.reconstructions, lambda *args: plots.traversal(*args, index=3, columns=3)):
+        figures = draw(vae, images), draw(vae, stream())
+        np.testing.assert_array_equal(*map(pixels_of_axes, figures))
+
+
+def pixels_of_axes(figure):
+    return np.asarray(figure.axes[0].images[0].get_array())
+
+
 def test_traversal_varies_one_dimension_a_row_ordered_by_kl(vae, images):
     # Dimension 2 is made the most informative one.
     vae.encoder.head.z_mean_head.bias.assign([0.0, 0.0, 5.0, 0.0])

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from keras_vae import measures
-from keras_vae.training.data import as_data, first_rows, has_rows
+from keras_vae.training.data import as_data, has_rows
+from keras_vae.training.inference_data import first_rows
 
 # Rows that are looked at, which bounds the cost of an epoch.
 _MAX_ROWS = 512
@@ -53,12 +54,13 @@ class TensorBoardVAE(keras.callbacks.Callback):
     def __init__(self, log_dir: str | os.PathLike, x, labels=None, every: int = 5):
         super().__init__()
         x = as_data("x", x)
-        if has_rows(x) and labels is not None and len(labels) != len(x):
-            raise ValueError(f"x has {len(x)} rows, but there are {len(labels)} labels.")
+        self.x = first_rows("x", x, _MAX_ROWS)
+        n = len(x) if has_rows(x) else len(self.x)
+        if labels is not None and len(labels) != n and (has_rows(x) or len(labels) < n):
+            raise ValueError(f"x has {n} rows, but there are {len(labels)} labels.")
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"every must be a positive number of epochs; received {every!r}.")
         self.log_dir = os.path.join(log_dir, "vae")
-        self.x = first_rows("x", x, _MAX_ROWS)
         self.labels = None if labels is None else np.asarray(labels)[: len(self.x)]
         self.every = every
         self.writer = None

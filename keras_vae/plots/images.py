@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_vae import measures
-from keras_vae.training.data import first_rows
+from keras_vae.training.inference_data import first_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

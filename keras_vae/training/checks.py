@@ -11,7 +11,7 @@ from keras import ops
 from keras_vae.arguments import check_count
 from keras_vae.schedules import last_change
 from keras_vae.shapes import matches
-from keras_vae.training import data
+from keras_vae.training import data, streams
 from keras_vae.training.lazy_rows import LazyRows, SparseRows
 
 _COUNTS = (
@@ -172,7 +172,7 @@ def check_data(vae, name: str, x, y=None, sample_weight=None, training: bool = F
                     f"{name} is a stream, which brings its own {what}: let its batches be (x, y) "
                     f"or (x, y, sample_weight), and pass no {what}."
                 )
-        batch, x = data.first_batch(name, x)
+        batch, x = streams.first_batch(name, x)
     batch_x, batch_y, batch_weights = batch
 
     missing = getattr(vae.likelihood, "takes_missing", False)

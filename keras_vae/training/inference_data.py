@@ -1,0 +1,140 @@
+"""InferenceData: what a function of the trained model is applied to, in batches of one size."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from keras_vae.shapes import matches
+from keras_vae.training.data import as_data, has_rows, in_memory
+from keras_vae.training.streams import stream_batches
+
+
+def first_rows(name: str, data, n: int) -> np.ndarray:
+    """Returns the first `n` rows of x in any form, or all where there are fewer."""
+    data = as_data(name, data)
+    if has_rows(data):
+        return np.asarray(data[:n])
+    rows, batches = [], stream_batches(name, data)
+    while sum(map(len, rows)) < n and (batch := next(batches, None)) is not None:
+        rows.append(batch[0])
+    return np.concatenate(rows)[:n]
+
+
+class InferenceData:
+    """What a function of the trained model is applied to, in batches of one size.
+
+    Args:
+        name: what the function is called in errors.
+        x: data in any form.
+        features: the expected shape of one sample of x.
+        y: the target, or `None`; a stream brings its own.
+        target_features: the shape of one sample of the target, or `None` where
+            the function takes none.
+        check: called with each batch before it is used, or with a whole array
+            before the first: x, and y if there is one.
+
+    Raises:
+        TypeError: if x is in none of the forms.
+        ValueError: if x or y is not of its shape.
+    """
+
+    def __init__(
+        self, name, x, features, y=None, target_features=None, check: Callable | None = None
+    ):
+        self.name, self.features, self.target_features = name, features, target_features
+        self.x, self.y = as_data("x", x), as_data("y", y)
+        self.check = check or (lambda *arrays: None)
+        self.n = len(self.x) if has_rows(self.x) and self.x.shape else None
+        if not has_rows(self.x):
+            if y is not None:
+                raise ValueError(
+                    "x is a stream, which brings its target: let its batches be (x, y), and pass "
+                    "no y."
+                )
+            return
+        if self.y is not None and not has_rows(self.y):
+            raise ValueError("y must be an array of the rows of x; received a stream.")
+        self._check_shapes(self.x, self.y)
+        if in_memory(self.x) and (self.y is None or in_memory(self.y)):
+            self.check(*self._present(self.x, self.y))
+            self.check = lambda *arrays: None
+
+    def _present(self, *arrays):
+        return tuple(a for a in arrays if a is not None)
+
+    def _check_shapes(self, x, y):
+        for array in self._present(x, y):
+            if array.dtype.kind not in "biuf":
+                raise ValueError(f"The data must hold numbers; its dtype is {array.dtype}.")
+        if not matches(x.shape, (None, *self.features)) or not len(x):
+            hint = " One sample needs a batch axis: x[None]." if x.shape == self.features else ""
+            raise ValueError(
+                f"{self.name} takes an array of shape (n, {', '.join(map(str, self.features))}) "
+                f"with n > 0; received {x.shape}, samples of shape {x.shape[1:]}.{hint}"
+            )
+        if y is None:
+            return
+        if not matches(y.shape, (None, *self.target_features)):
+            raise ValueError(
+                f"{self.name} takes a target of shape (n, "
+                f"{', '.join(map(str, self.target_features))}); received {y.shape}."
+            )
+        if len(x) != len(y):
+            raise ValueError(f"x has {len(x)} samples, but y has {len(y)}.")
+
+    def batches(self, size: int) -> Iterator[tuple]:
+        """Yields `(x,)` or `(x, y)` of `size` rows, fewer at the end, as float32 or integers."""
+        parts = self._from_rows(size) if has_rows(self.x) else _of_size(self._from_stream(), size)
+        for part in parts:
+            arrays = tuple(map(_as_float32, part))
+            self.check(*arrays)
+            yield arrays
+
+    def _from_rows(self, size):
+        for start in range(0, len(self.x), size):
+            rows = slice(start, start + size)
+            yield tuple(np.asarray(a[rows]) for a in self._present(self.x, self.y))
+
+    def _from_stream(self):
+        with_target = None
+        for number, (x, y, _) in enumerate(stream_batches("x", self.x)):
+            y = y if self.target_features is not None else None
+            if not len(x):
+                continue
+            try:
+                self._check_shapes(x, y)
+            except ValueError as error:
+                raise ValueError(f"Batch {number} of x: {error}") from None
+            if with_target not in (None, y is not None):
+                raise ValueError(f"Batch {number} of x has a target where others have none.")
+            with_target = y is not None
+            yield self._present(x, y)
+
+
+def _of_size(parts, size):
+    """Yields tuples of arrays of `size` rows, and a rest, from tuples of any number of rows."""
+    held, n = [], 0
+    for part in parts:
+        held.append(part)
+        n += len(part[0])
+        if n < size:
+            continue
+        whole = _joined(held)
+        for start in range(0, n - size + 1, size):
+            yield tuple(a[start : start + size] for a in whole)
+        rest = n % size
+        held, n = ([tuple(a[-rest:] for a in whole)] if rest else []), rest
+    if n:
+        yield _joined(held)
+
+
+def _joined(parts):
+    return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _as_float32(array):
+    if array.dtype.kind == "f":
+        # One dtype, so that float64 arrays do not compile a second function.
+        array = array.astype("float32", copy=False)
+    # torch warns of arrays that cannot be written to, as those of a memory map.
+    return array if array.flags.writeable else array.copy()

@@ -1,0 +1,139 @@
+"""Reads streams of batches: tf.data, PyDataset, torch DataLoader, generators."""
+
+import copy
+import functools
+import itertools
+from collections.abc import Iterator, Mapping
+
+import keras
+
+from keras_vae.training.data import as_data, has_rows
+from keras_vae.training.lazy_rows import LazyRows, as_sparse_rows
+
+
+def first_batch(name: str, stream):
+    """Looks at the first batch of a stream.
+
+    Args:
+        name: what the stream is called in errors.
+        stream: a stream of batches.
+
+    Returns:
+        The batch as arrays, `(x, y, sample_weight)`, and the stream to hand to
+        Keras, which still begins with it.
+
+    Raises:
+        ValueError: if the stream is empty or the batch is not of one of the forms.
+    """
+    try:
+        if hasattr(stream, "take"):
+            batch = next(iter(stream.take(1)))
+        elif hasattr(stream, "__getitem__"):
+            batch = stream[0]
+        else:
+            iterator = iter(stream)
+            batch = next(iterator)
+    except (StopIteration, IndexError):
+        raise _empty(name) from None
+    arrays = as_batch(name, 0, batch)
+    parts = keras.tree.flatten(batch) if isinstance(batch, (list, tuple)) else [batch]
+    if any(as_sparse_rows(part) is not None for part in parts):
+        stream = _made_dense(name, stream)
+    if hasattr(stream, "take") or hasattr(stream, "__getitem__"):
+        return arrays, stream
+    if iterator is stream:
+        return arrays, _checked(name, itertools.chain([batch], iterator))
+    if not isinstance(batch, (list, tuple)) and hasattr(stream, "collate_fn"):
+        # Keras takes a bare tensor of a torch DataLoader for a tuple of its rows.
+        stream = copy.copy(stream)
+        stream.collate_fn = functools.partial(_collate_to_tuple, stream.collate_fn)
+    return arrays, stream
+
+
+def _checked(name, batches):
+    """Yields tuples of arrays, as Keras takes them of generators, all of one shape of sample."""
+    expected = None
+    for number, batch in enumerate(batches):
+        arrays = [a for a in as_batch(name, number, batch) if a is not None]
+        shapes = [a.shape[1:] for a in arrays]
+        expected = expected or shapes
+        if shapes != expected:
+            raise ValueError(
+                f"Batch {number} of {name} has samples of shape {_listed(shapes)}; those before "
+                f"have {_listed(expected)}."
+            )
+        yield tuple(arrays)
+
+
+def _listed(shapes):
+    return " and ".join(map(str, shapes))
+
+
+def _made_dense(name, stream):
+    if not hasattr(stream, "map"):
+        if hasattr(stream, "__next__"):
+            return stream
+        raise ValueError(
+            f"{name} gives sparse batches, which Keras does not train on. Make them dense in the "
+            "stream: batch.toarray()."
+        )
+    import tensorflow as tf
+
+    def dense(*parts):
+        return tuple(tf.sparse.to_dense(p) if isinstance(p, tf.SparseTensor) else p for p in parts)
+
+    return stream.map(dense)
+
+
+def _collate_to_tuple(collate, samples):
+    return (collate(samples),)
+
+
+def _empty(name):
+    return ValueError(f"{name} is empty: it has no batch.")
+
+
+def as_batch(name: str, number: int, batch) -> tuple:
+    """Returns batch `number` of a stream as `(x, y, sample_weight)`, arrays or `None`."""
+    where = f"batch {number} of {name}"
+    if isinstance(batch, Mapping):
+        raise ValueError(
+            f"{where} is a dict of {', '.join(map(repr, batch))}, but must be x, (x, y) or (x, y, "
+            "sample_weight). Choose from it: dataset.map(lambda batch: batch[...])."
+        )
+    if isinstance(batch, (list, tuple)) and not 1 <= len(batch) <= 3:
+        raise ValueError(
+            f"{where} has {len(batch)} parts, but must be x, (x, y) or (x, y, sample_weight)."
+        )
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+    arrays = [as_data(where, part) for part in (x, y, weights)]
+    if not all(part is None or has_rows(part) for part in arrays):
+        raise ValueError(f"{where} must be x, (x, y) or (x, y, sample_weight), each one array.")
+    arrays = [part[:] if isinstance(part, LazyRows) else part for part in arrays]
+    sizes = [a.shape[:1] for a in arrays if a is not None]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"{where} has parts of {', '.join(str(n[0]) if n else 'no' for n in sizes)} rows."
+        )
+    return tuple(arrays)
+
+
+def stream_batches(name: str, stream) -> Iterator[tuple]:
+    """Yields the batches of a stream as arrays, `(x, y, sample_weight)`, once through.
+
+    Raises:
+        ValueError: if the stream is empty or without end, or a batch is not of one of the forms.
+    """
+    batches = stream
+    if isinstance(stream, keras.utils.PyDataset):
+        n = stream.num_batches
+        batches = None if n is None else (stream[i] for i in range(n))
+    elif hasattr(stream, "cardinality") and int(stream.cardinality()) == -1:
+        batches = None
+    if batches is None:
+        raise ValueError(f"{name} has no end. Pass a stream that goes through the data once.")
+    number = -1
+    for number, batch in enumerate(batches):
+        yield as_batch(name, number, batch)
+    if number < 0:
+        raise _empty(name)
