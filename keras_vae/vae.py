@@ -34,6 +34,7 @@ from keras_vae.training import backend, checks, device_loop
 from keras_vae.training.data import has_rows
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
 from keras_vae.training.row_order import RowOrder
+from keras_vae.training.run_options import check_options, check_split
 from keras_vae.training.second_pass import second_pass
 from keras_vae.training.weighted_mean import weighted_mean
 from keras_vae.version import __version__
@@ -332,10 +333,9 @@ class VAE(keras.Model):
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
-        options = {"batch_size": batch_size, "epochs": epochs, **kwargs}
-        options = checks.check_run(options)
+        options = check_options({"batch_size": batch_size, "epochs": epochs, **kwargs})
         x, y, weights = self._checked(x, y, options.pop("sample_weight", None), training=True)
-        checks.check_split(x, options)
+        check_split(x, options)
         if hasattr(self, "data_size"):
             size = checks.data_size(self.objective, x, options.get("validation_split") or 0.0)
             self.data_size.assign(size)
@@ -367,7 +367,7 @@ class VAE(keras.Model):
         """As `keras.Model.evaluate`; z is drawn from the posterior."""
         if kwargs.get("_use_cached_eval_dataset"):
             return super().evaluate(x, y, batch_size=batch_size, **kwargs)
-        options = checks.check_run({"batch_size": batch_size, **kwargs})
+        options = check_options({"batch_size": batch_size, **kwargs})
         x, y, weights = self._checked(x, y, options.pop("sample_weight", None))
         return device_loop.evaluate(self, x, y, sample_weight=weights, **options)
 

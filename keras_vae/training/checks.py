@@ -1,27 +1,17 @@
 """Checks of what users pass to a VAE, before anything is trained on it."""
 
 import math
-import numbers
 import warnings
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count
 from keras_vae.schedules import last_change
 from keras_vae.shapes import matches
 from keras_vae.training import data, streams
 from keras_vae.training.lazy_rows import LazyRows, SparseRows
 
-_COUNTS = (
-    "batch_size",
-    "epochs",
-    "steps_per_epoch",
-    "steps",
-    "validation_batch_size",
-    "validation_steps",
-)
 _MAX_FLOAT16 = 65504.0
 # Of data that is read by batches.
 _FIRST_ROWS = 1024
@@ -239,60 +229,6 @@ def check_validation_data(vae, validation_data) -> tuple:
     parts = tuple(validation_data) if isinstance(validation_data, list) else validation_data
     parts = keras.utils.unpack_x_y_sample_weight(parts)
     return check_data(vae, "the validation x", *parts)
-
-
-def check_run(options: dict) -> dict:
-    """Checks the options of `fit` and `evaluate` that Keras would not, or not in a sentence.
-
-    Args:
-        options: the arguments, by name.
-
-    Returns:
-        The options, counts as plain integers.
-
-    Raises:
-        ValueError: if one of them makes no sense.
-    """
-    options = dict(options)
-    if options.get("class_weight") is not None:
-        raise ValueError(
-            "A VAE has no classes to weigh. Weigh the samples: "
-            "sample_weight=np.array([class_weight[label] for label in labels])."
-        )
-    for name in _COUNTS:
-        if options.get(name) is not None:
-            options[name] = check_count(name, options[name])
-    frequency = options.get("validation_freq")
-    if isinstance(frequency, (list, tuple, set)):
-        for epoch in frequency:
-            check_count("each epoch of validation_freq", epoch)
-    elif frequency is not None:
-        options["validation_freq"] = check_count("validation_freq", frequency)
-    split = options.get("validation_split")
-    if split is not None and not (isinstance(split, numbers.Real) and 0.0 <= split < 1.0):
-        raise ValueError(
-            f"validation_split must be a number from 0 up to, but not including, 1; received "
-            f"{split!r}."
-        )
-    return options
-
-
-def check_split(x, options: dict) -> None:
-    """Raises a ValueError if `validation_split` cannot part x."""
-    split = options.get("validation_split")
-    if not split or options.get("validation_data") is not None:
-        return
-    if not data.has_rows(x):
-        raise ValueError(
-            "validation_split parts arrays, but x is a stream. Pass another stream as "
-            "validation_data."
-        )
-    n = n_training_rows(x, split)
-    if not 0 < n < len(x):
-        raise ValueError(
-            f"validation_split={split} leaves {n} of {len(x)} samples to train on and "
-            f"{len(x) - n} to validate on. Give more data or another split."
-        )
 
 
 def warn_of_late_schedules(weights: dict, first_step: int, n_steps: int) -> None:
