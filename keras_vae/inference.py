@@ -37,6 +37,7 @@ class CompiledInference:
         y=None,
         target_features: tuple | None = None,
         check: Callable | None = None,
+        seeds: Callable[[int], np.ndarray] | None = None,
     ) -> np.ndarray:
         """Applies `function` in batches.
 
@@ -57,6 +58,8 @@ class CompiledInference:
             target_features: the shape of one sample of the target, `None` where
                 the function takes none.
             check: called with x, and y if any, before they are used.
+            seeds: from the number of a batch to its seed, which `function`
+                takes as a last tensor.
 
         Returns:
             Array of shape `(n, ...)`.
@@ -66,7 +69,7 @@ class CompiledInference:
         """
         compiled = self.compiled.get(name)
         is_float32 = type(x) is np.ndarray and x.dtype is _FLOAT32
-        if is_float32 and compiled is not None and x.shape == (1, *features) and y is None:
+        if is_float32 and compiled is not None and x.shape == (1, *features) and y is seeds is None:
             if check is not None:
                 check(x)
             return compiled(x)  # the checks below take a tenth of a small model's time
@@ -75,12 +78,13 @@ class CompiledInference:
         data = InferenceData(name, x, features, y, target_features, check)
         compiled = self.compile(name, function)
         parts, n = [], 0
-        for batch in data.batches(batch_size):
+        for number, batch in enumerate(data.batches(batch_size)):
             rows = len(batch[0])
             if self.model.compute_dtype == "float16" and batch[0].dtype == _FLOAT32:
                 checks.check_float16("The data", np.nanmin(batch[0]), np.nanmax(batch[0]))
             size = batch_size if n else _compiled_size(rows, batch_size)
-            output = compiled(*(checks.padded(array, size) for array in batch))[:rows]
+            seed = () if seeds is None else (seeds(number),)
+            output = compiled(*(checks.padded(array, size) for array in batch), *seed)[:rows]
             if data.n is None or rows == data.n:
                 parts.append(output)
             else:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import frozen, likelihoods, measures, objectives, priors, random_state
+from keras_vae import draws, frozen, likelihoods, measures, objectives, priors, random_state
 from keras_vae.export import export
 from keras_vae.files import (
     check_format,
@@ -483,18 +483,75 @@ class VAE(keras.Model):
 
     # Use of the trained model
 
-    def encode(self, x, batch_size: int = 128) -> np.ndarray:
-        """Returns the posterior means of x, `(n, latent_dim)`."""
+    def encode(
+        self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
+    ) -> np.ndarray:
+        """Returns the posterior means of x, `(n, latent_dim)`, or a draw of q(z|x) per row.
+
+        Args:
+            x: data, `(n, *features)`.
+            batch_size: rows per compiled call.
+            draw: whether to draw z.
+            seed: makes draws repeatable, with the same `batch_size` on the same backend.
+        """
+        draws.check_seed(draw, seed)
+        if draw:
+            return draws.encode(self, x, seed, batch_size)
         return self.compiled_inference(
             "encode", self.posterior_mean, x, self.input_features, batch_size
         )
 
-    def decode(self, z, batch_size: int = 128) -> np.ndarray:
-        """Returns the means of p(x|z), `(n, *features)`, of codes `(n, latent_dim)`."""
+    def encode_distribution(
+        self, x, n_samples: int = 1000, seed: int | None = 0, batch_size: int = 128
+    ) -> draws.EncodedDistribution:
+        """Returns `z_mean`, the standard deviations `z_std` and all parameters of q(z|x).
+
+        Args:
+            x: data, `(n, *features)`.
+            n_samples: draws per input from which a flow's standard deviations
+                are estimated, to 1 / √(2·n_samples) of their size; other
+                posteriors know them in closed form.
+            seed: of these draws; `None` draws anew.
+            batch_size: rows per compiled call, at most.
+
+        Returns:
+            A named tuple of `z_mean` and `z_std`, each `(n, latent_dim)`, and
+            `params`, a dict of arrays such as `z_mean` and `z_log_var`.
+        """
+        return draws.encode_distribution(self, x, n_samples, seed, batch_size)
+
+    def decode(
+        self, z, batch_size: int = 128, draw: bool = False, seed: int | None = None
+    ) -> np.ndarray:
+        """Returns the means of p(x|z), `(n, *features)`, or a draw of it per code.
+
+        Args:
+            z: codes, `(n, latent_dim)`.
+            batch_size: rows per compiled call.
+            draw: whether to draw x, with the noise of the likelihood.
+            seed: makes draws repeatable, with the same `batch_size` on the same backend.
+        """
+        draws.check_seed(draw, seed)
+        if draw:
+            return draws.decode(self, z, seed, batch_size)
         return self.compiled_inference("decode", self.mean_given, z, (self.latent_dim,), batch_size)
 
-    def reconstruct(self, x, batch_size: int = 128) -> np.ndarray:
-        """Returns the means of p(x|z) at the posterior means of x, `(n, *features)`."""
+    def reconstruct(
+        self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
+    ) -> np.ndarray:
+        """Returns the means of p(x|z) at the posterior means of x, or draws of it there.
+
+        `decode(encode(x, draw=True), draw=True)` draws z too.
+
+        Args:
+            x: data, `(n, *features)`.
+            batch_size: rows per compiled call.
+            draw: whether to draw the reconstruction, with the noise of the likelihood.
+            seed: makes draws repeatable, with the same `batch_size` on the same backend.
+        """
+        draws.check_seed(draw, seed)
+        if draw:
+            return draws.reconstruct(self, x, seed, batch_size)
         return self.compiled_inference("reconstruct", self.call, x, self.input_features, batch_size)
 
     def score(self, x, y=None, batch_size: int = 128) -> np.ndarray:
@@ -536,12 +593,23 @@ class VAE(keras.Model):
         kl = log_qz - self.prior.log_prob(z) if kl is None else kl
         return self.likelihood.log_prob(target, self.params_given(z)) - kl
 
-    def sample(self, n: int, seed: int | None = None, batch_size: int = 128) -> np.ndarray:
-        """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`."""
+    def sample(
+        self, n: int, seed: int | None = None, batch_size: int = 128, draw: bool = False
+    ) -> np.ndarray:
+        """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`.
+
+        Args:
+            n: how many.
+            seed: makes draws repeatable, those of x with the same `batch_size`.
+            batch_size: rows per compiled call.
+            draw: whether to draw x too, with the noise of the likelihood.
+        """
         self.check_built("sample")
         if n < 1:
             raise ValueError(f"sample needs a number of at least 1; received {n!r}.")
-        return self.decode(self.prior.sample(n, seed=seed), batch_size)
+        seed = None if seed is None else int(seed)
+        z = self.prior.sample(n, seed=seed)
+        return draws.decode(self, z, seed, batch_size) if draw else self.decode(z, batch_size)
 
     def interpolate(self, start, end, n_steps: int = 10, batch_size: int = 128) -> np.ndarray:
         """Decodes straight lines between codes of data, both ends included.

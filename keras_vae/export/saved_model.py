@@ -7,6 +7,7 @@ import os
 import keras
 from keras import ops
 
+from keras_vae.draws import GivenSeed
 from keras_vae.export.endpoints import endpoints
 from keras_vae.export.requirements import require
 
@@ -94,7 +95,7 @@ def _sample(vae, archive):
     number = tf.TensorSpec((), "int32")
 
     def decoded_draws(rows, seed):
-        draws = vae.prior.sample(ops.shape(rows)[0], seed=_GivenSeed(seed))
+        draws = vae.prior.sample(ops.shape(rows)[0], seed=GivenSeed([seed, 0]))
         return vae.mean_given(draws)
 
     # XLA takes the number of draws from a shape only.
@@ -107,15 +108,3 @@ def _sample(vae, archive):
         return by_rows(tf.zeros([n]), seed)
 
     return sample
-
-
-class _GivenSeed(keras.random.SeedGenerator):
-    """Makes of a seed that is a tensor what draws take."""
-
-    def __init__(self, seed):
-        # Not Keras's, which makes a variable, as a traced function may not.
-        self.given, self.count = seed, 0
-
-    def next(self, ordered=True):
-        self.count += 1
-        return ops.cast(ops.stack([self.given, self.count]), "uint32")

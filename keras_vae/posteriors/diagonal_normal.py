@@ -37,6 +37,9 @@ class DiagonalNormal(Posterior):
         """Returns the diagonal matrices of σ², of shape `(batch, latent_dim, latent_dim)`."""
         return ops.expand_dims(ops.exp(self.z_log_var), -1) * ops.eye(self.z_mean.shape[-1])
 
+    def std(self):
+        return ops.exp(0.5 * self.z_log_var)
+
     def base(self):
         return self.z_mean, self.z_log_var
 

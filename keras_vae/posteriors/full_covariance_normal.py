@@ -38,6 +38,9 @@ class FullCovarianceNormal(Posterior):
         """Returns L Lᵀ, of shape `(batch, latent_dim, latent_dim)`."""
         return ops.matmul(self.z_scale_tril, ops.transpose(self.z_scale_tril, (0, 2, 1)))
 
+    def std(self):
+        return ops.sqrt(ops.sum(ops.square(self.z_scale_tril), axis=-1))
+
     def from_base(self, z_0):
         z = self.z_mean + ops.squeeze(
             ops.matmul(self.z_scale_tril, ops.expand_dims(z_0, -1)), axis=-1

@@ -47,6 +47,10 @@ class Posterior:
         """
         raise NotImplementedError
 
+    def code_and_log_prob(self):
+        """Returns the code without randomness, `z_mean`, and its log q(z|x), `(batch,)`."""
+        return self.from_base(self.base()[0])
+
     def sample_and_log_prob(self, n: int, seed=None):
         """Returns `n` draws, `(n, batch, latent_dim)`, and their log q(z|x), `(n, batch)`."""
         mean, log_var = self.base()
@@ -67,6 +71,13 @@ class Posterior:
             Shape `(batch,)` or `(n_samples, batch)`.
         """
         raise NotImplementedError
+
+    def std(self):
+        """Returns the standard deviation of each dimension of z, or `None` without a closed form.
+
+        Shape `(batch, latent_dim)`.
+        """
+        return None
 
     def kl_divergence(self, prior):
         """Returns KL(q(z|x) ‖ p(z)) in nats, `(batch,)`, or `None` without a closed form."""

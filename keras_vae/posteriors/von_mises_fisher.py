@@ -71,6 +71,24 @@ class VonMisesFisher(Posterior):
         """Returns E[z] = E[μᵀz]·μ, inside the sphere, of shape `(batch, latent_dim)`."""
         return ops.expand_dims(self.mean_length(), -1) * self.z_mean
 
+    def std(self):
+        """Returns the standard deviation of each dimension of z around `mean`.
+
+        z = wμ + √(1 - w²)·v with w = μᵀz and v uniform across μ, where
+        E[1 - w²] = (d - 1)·E[w] / κ.
+        """
+        one_minus_w, mass, _ = self._nodes
+        expected = ops.sum(mass * one_minus_w, axis=-1, keepdims=True)
+        # Of 1 - w, as near w = 1 a difference of squares would be rounding.
+        along = ops.sum(mass * ops.square(one_minus_w - expected), axis=-1, keepdims=True)
+        across = (1.0 - expected) / self.z_concentration
+        square = ops.square(self.z_mean)
+        return ops.sqrt(along * square + across * ops.maximum(1.0 - square, 0.0))
+
+    def code_and_log_prob(self):
+        # The base's mean, 0, has no direction across μ and would give a z inside the sphere.
+        return self.z_mean, -self._log_normalizer()
+
     def _log_normalizer(self):
         """log ∫ exp(κ(μᵀz - 1)) dz over the sphere."""
         return self._nodes[2] + log_area(self.z_mean.shape[-1] - 1)

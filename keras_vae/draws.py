@@ -1,0 +1,179 @@
+"""Draws of a trained model, by seed: codes of q(z|x) and data of p(x|z), and how wide q(z|x) is."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae.arguments import check_count
+from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.training.backend import synchronizer
+
+# Numbers that the draws of one compiled call may hold: 16 MB of float32.
+_MAX_DRAWN = 2**22
+
+
+class EncodedDistribution(NamedTuple):
+    """q(z|x) of each input.
+
+    Attributes:
+        z_mean: the code of x without randomness, `(n, latent_dim)`, as `encode` gives it.
+        z_std: the standard deviation of each latent dimension, of the same shape.
+        params: the posterior's parameters by name, each of shape `(n, ...)`.
+    """
+
+    z_mean: np.ndarray
+    z_std: np.ndarray
+    params: dict[str, np.ndarray]
+
+
+class GivenSeed(keras.random.SeedGenerator):
+    """Makes of a seed that is a tensor what draws take, in compiled and exported functions.
+
+    Args:
+        seed: two integers, of shape `(2,)`.
+    """
+
+    def __init__(self, seed):
+        # Not Keras's, which makes a variable, as a traced function may not.
+        self.given, self.count = seed, 0
+
+    def next(self, ordered=True):
+        self.count += 1
+        return ops.cast(ops.stack([self.given[0], self.given[1] + self.count]), "uint32")
+
+
+def z_given(vae, x, seed):
+    """Returns a draw of q(z|x) per row of the tensor x, `(batch, latent_dim)`."""
+    return vae.posterior(x).sample(1, GivenSeed(seed))[0]
+
+
+def x_given(vae, z, seed):
+    """Returns a draw of p(x|z) per row of the tensor z, `(batch, *features)`."""
+    return ops.cast(vae.likelihood.sample(vae.params_given(z), seed=GivenSeed(seed)), "float32")
+
+
+def encode(vae, x, seed: int | None, batch_size: int) -> np.ndarray:
+    """Draws a code of q(z|x) per row of the array x, see `VAE.encode`."""
+    return vae.compiled_inference(
+        "encode with a draw",
+        lambda x, seed: z_given(vae, x, seed),
+        x,
+        vae.input_features,
+        batch_size,
+        seeds=_seeds("z", seed),
+    )
+
+
+def decode(vae, z, seed: int | None, batch_size: int) -> np.ndarray:
+    """Draws from p(x|z) per row of the array z, see `VAE.decode`."""
+    vae.check_built("decode with a draw")
+    check_can_draw(vae.likelihood)
+    return vae.compiled_inference(
+        "decode with a draw",
+        lambda z, seed: x_given(vae, z, seed),
+        z,
+        (vae.latent_dim,),
+        batch_size,
+        seeds=_seeds("x", seed),
+    )
+
+
+def reconstruct(vae, x, seed: int | None, batch_size: int) -> np.ndarray:
+    """Draws from p(x|z) at the code of each row of the array x, see `VAE.reconstruct`."""
+    vae.check_built("reconstruct with a draw")
+    check_can_draw(vae.likelihood)
+    return vae.compiled_inference(
+        "reconstruct with a draw",
+        lambda x, seed: x_given(vae, vae.posterior_mean(x), seed),
+        x,
+        vae.input_features,
+        batch_size,
+        seeds=_seeds("x", seed),
+    )
+
+
+def encode_distribution(
+    vae, x, n_samples: int, seed: int | None, batch_size: int
+) -> EncodedDistribution:
+    """Returns z_mean, z_std and the parameters of q(z|x), see `VAE.encode_distribution`."""
+    vae.check_built("encode")
+    check_count("n_samples", n_samples)
+    synchronizer(vae)()
+    one = ops.zeros((1, *vae.input_features))
+    shapes = {name: tuple(value.shape[1:]) for name, value in vae.posterior_params(one).items()}
+    if vae.posterior(one).std() is None:
+        # A flow's networks may be wider than its codes.
+        batch_size = min(batch_size, max(1, _MAX_DRAWN // (n_samples * max(128, vae.latent_dim))))
+
+    def joined(x, seed):
+        params = vae.posterior_params(x)
+        std = _std(vae.posterior(x), n_samples, seed)
+        # As one array, which is what a compiled function returns.
+        flat = [ops.reshape(value, (ops.shape(x)[0], -1)) for value in (std, *params.values())]
+        return ops.concatenate([ops.cast(value, "float32") for value in flat], axis=-1)
+
+    found = vae.compiled_inference(
+        f"encode_distribution of {n_samples} draws",
+        joined,
+        x,
+        vae.input_features,
+        batch_size,
+        seeds=_seeds("z", seed),
+    )
+    sizes = [vae.latent_dim, *(math.prod(shape) for shape in shapes.values())]
+    std, *params = np.split(found, np.cumsum(sizes)[:-1], axis=-1)
+    params = {
+        name: value.reshape(-1, *shape)
+        for (name, shape), value in zip(shapes.items(), params, strict=True)
+    }
+    return EncodedDistribution(params["z_mean"], std, params)
+
+
+def _std(posterior, n_samples, seed):
+    std = posterior.std()
+    return ops.std(posterior.sample(n_samples, GivenSeed(seed)), axis=0) if std is None else std
+
+
+def check_seed(draw: bool, seed: int | None) -> None:
+    """Raises a ValueError for a seed without a draw, which would change nothing."""
+    if seed is not None and not draw:
+        raise ValueError(
+            f"seed={seed!r} has no effect without a draw. Pass draw=True too, or no seed for the "
+            "result without randomness."
+        )
+
+
+def check_can_draw(likelihood) -> None:
+    """Raises a ValueError if the likelihood has no draws."""
+    part = getattr(likelihood, "likelihood", likelihood)  # what a Masked masks
+    if getattr(type(part), "sample", Likelihood.sample) is Likelihood.sample:
+        raise ValueError(
+            f"{type(part).__name__} has a log-probability and a mean, but no draws of x. "
+            "Subclass keras_vae.likelihoods.Likelihood with a method sample(params, seed), or "
+            "take the mean of p(x|z), without draw=True."
+        )
+
+
+def fresh_seed() -> int:
+    """Returns a seed that `keras.utils.set_random_seed` controls, and no layer's draws share."""
+    return int(keras.random.randint((), 0, 2**31 - 1))
+
+
+def _seeds(stream: str, seed: int | None) -> Callable[[int], np.ndarray]:
+    """Returns the seeds of the batches of one call, by the batch's number.
+
+    They are mixed, so that neither two batches, nor z and x drawn by one seed,
+    nor neighbouring seeds share their noise.
+    """
+    seed = fresh_seed() if seed is None else int(seed)
+    entropy = [seed % 2**64, *stream.encode()]
+
+    def seed_of(batch: int) -> np.ndarray:
+        words = np.random.SeedSequence([*entropy, batch]).generate_state(2)
+        return (words >> 2).astype("int32")
+
+    return seed_of
