@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import draws, frozen, likelihoods, measures, objectives, priors, random_state
+from keras_vae.arcs import arcs
 from keras_vae.export import export
 from keras_vae.files import (
     check_format,
@@ -588,7 +589,7 @@ class VAE(keras.Model):
         target = x if y is None else y
         checks.check_target_shape(target.shape[1:], self.target_features)
         posterior = self.posterior(x)
-        z, log_qz = posterior.from_base(posterior.base()[0])
+        z, log_qz = posterior.code_and_log_prob()
         kl = posterior.kl_divergence(self.prior)
         kl = log_qz - self.prior.log_prob(z) if kl is None else kl
         return self.likelihood.log_prob(target, self.params_given(z)) - kl
@@ -611,22 +612,35 @@ class VAE(keras.Model):
         z = self.prior.sample(n, seed=seed)
         return draws.decode(self, z, seed, batch_size) if draw else self.decode(z, batch_size)
 
-    def interpolate(self, start, end, n_steps: int = 10, batch_size: int = 128) -> np.ndarray:
-        """Decodes straight lines between codes of data, both ends included.
+    def interpolate(
+        self, start, end, n_steps: int = 10, batch_size: int = 128, spherical: bool = False
+    ) -> np.ndarray:
+        """Decodes the ways between codes of data, both ends included.
 
-        On the sphere, what lies below the surface is lifted to it.
+        They are straight lines, or the arcs of `keras_vae.arcs`: on the sphere always.
+
+        Args:
+            start, end: data, each `(n, *features)`.
+            n_steps: codes on each way.
+            batch_size: rows per compiled call.
+            spherical: whether to go along arcs, on which the norm changes evenly.
 
         Returns:
-            `(n, n_steps, *features)` for `start` and `end` of shape `(n, *features)`.
+            Shape `(n, n_steps, *features)`.
         """
         z_start, z_end = self.encode(start, batch_size), self.encode(end, batch_size)
         if z_start.shape != z_end.shape:
             raise ValueError(f"start has {len(z_start)} samples, but end has {len(z_end)}.")
-        z = np.linspace(z_start, z_end, n_steps, axis=1)
-        if posterior_class(self.encoder).support == "sphere":
-            z /= np.linalg.norm(z, axis=-1, keepdims=True)
+        if spherical or self.on_sphere():
+            z = arcs(z_start, z_end, n_steps, self.on_sphere())
+        else:
+            z = np.linspace(z_start, z_end, n_steps, axis=1)
         decoded = self.decode(z.reshape(-1, self.latent_dim), batch_size)
         return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
+
+    def on_sphere(self) -> bool:
+        """Returns whether codes are unit vectors, as of a von Mises-Fisher posterior."""
+        return posterior_class(self.encoder).support == "sphere"
 
     # What the trained model is worth
 

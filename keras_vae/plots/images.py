@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_vae import measures
+from keras_vae.arguments import check_count
 from keras_vae.training.inference_data import first_rows
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def interpolations(
         end: as many images.
         n_steps: images in a row, both ends included.
         spherical: go along arcs, on which the norm of a code stays that of the
-            prior's draws, instead of straight lines.
+            prior's draws, instead of straight lines, see `VAE.interpolate`.
         ax: matplotlib axes to draw on; a figure of its own by default.
 
     Returns:
@@ -67,51 +68,85 @@ def interpolations(
     Reference:
         White, "Sampling generative networks", 2016, section 2.1, for the arcs.
     """
-    if not spherical:
-        return image_grid(vae.interpolate(start, end, n_steps), ax=ax)
-    a, b = vae.encode(start)[:, None], vae.encode(end)[:, None]
-    unit_a, unit_b = (z / np.linalg.norm(z, axis=-1, keepdims=True) for z in (a, b))
-    angle = np.arccos(np.clip((unit_a * unit_b).sum(-1, keepdims=True), -1.0, 1.0))
-    t = np.linspace(0.0, 1.0, n_steps)[None, :, None]
-    # sin(tω) / sin(ω), which is t in the limit of one direction.
-    weight_a, weight_b = (
-        s * np.sinc(s * angle / np.pi) / np.sinc(angle / np.pi) for s in (1 - t, t)
-    )
-    codes = weight_a * a + weight_b * b
-    images = vae.decode(codes.reshape(-1, codes.shape[-1]))
-    return image_grid(images.reshape(*codes.shape[:2], *images.shape[1:]), ax=ax)
+    return image_grid(vae.interpolate(start, end, n_steps, spherical=spherical), ax=ax)
 
 
 def manifold(
     vae: "VAE",
     n: int = 15,
     limit: float = 2.5,
-    dimensions: tuple[int, int] = (0, 1),
+    dimensions: Sequence[int] | None = None,
     ax: "Axes | None" = None,
 ) -> "Figure":
     """Draws the decoded images of a grid over two latent dimensions, the others being 0.
+
+    With one dimension it is a row. On the sphere the grid is a map of it, in
+    stereographic projection: its middle is the axis of the first dimension
+    that is not in `dimensions`, and the circle of radius 1 around it the equator.
+    On the circle, of two dimensions, it is a row that goes once around.
 
     Args:
         vae: a trained VAE of images.
         n: images in a row and in a column.
         limit: both dimensions go from `-limit` to `limit`.
-        dimensions: the one that varies to the right, and the one that varies upwards.
+        dimensions: the one that varies to the right, and the one that varies
+            upwards; or only the first. The first two by default.
         ax: matplotlib axes to draw on; a figure of its own by default.
 
     Returns:
         The figure.
+
+    Raises:
+        ValueError: if `dimensions` are not one or two different latent dimensions.
     """
+    vae.check_built("draw the manifold")
+    check_count("n", n)
+    if dimensions is None:
+        dimensions = range(min(2, vae.latent_dim))
+    dimensions = _checked_dimensions(dimensions, vae.latent_dim)
+    sphere = vae.on_sphere()
     values = np.linspace(-limit, limit, n)
-    codes = np.zeros((n, n, vae.latent_dim), "float32")
-    codes[..., dimensions[0]] = values
-    codes[..., dimensions[1]] = values[::-1, None]
-    images = vae.decode(codes.reshape(-1, vae.latent_dim))
+    is_row = len(dimensions) == 1
+    if sphere and vae.latent_dim == 2:
+        is_row, values = True, np.linspace(-180.0, 180.0, n)
+        angles = np.deg2rad(values)
+        codes = np.stack([np.cos(angles), np.sin(angles)], axis=-1)[None]
+    else:
+        codes = np.zeros((1 if is_row else n, n, vae.latent_dim))
+        codes[..., dimensions[0]] = values
+        if not is_row:
+            codes[..., dimensions[1]] = values[::-1, None]
+    if sphere and vae.latent_dim > 2:
+        middle = next(d for d in range(vae.latent_dim) if d not in dimensions)
+        square = np.square(codes).sum(axis=-1)
+        codes *= 2.0
+        codes[..., middle] = 1.0 - square
+        codes /= 1.0 + square[..., None]
+    images = vae.decode(codes.reshape(-1, vae.latent_dim).astype("float32"))
     return image_grid(
-        images.reshape(n, n, *images.shape[1:]),
-        row_labels=[_signed(value) for value in values[::-1]],
+        images.reshape(*codes.shape[:2], *images.shape[1:]),
+        row_labels=() if is_row else [_signed(value) for value in values[::-1]],
         column_labels=[_signed(value) for value in values],
         ax=ax,
     )
+
+
+def _checked_dimensions(dimensions, latent_dim):
+    found = np.asarray(dimensions)
+    is_right = (
+        found.ndim == 1
+        and found.dtype.kind in "iu"
+        and len(found) in (1, 2)
+        and len(set(found.tolist())) == len(found)
+        and found.min() >= 0
+        and found.max() < latent_dim
+    )
+    if not is_right:
+        raise ValueError(
+            f"dimensions must be one or two different latent dimensions, from 0 to "
+            f"{latent_dim - 1}; received {dimensions!r}."
+        )
+    return found.tolist()
 
 
 def traversal(
@@ -129,12 +164,15 @@ def traversal(
     informative first; a dimension of about 0 nats changes nothing. Where the KL
     has no closed form per dimension, they are ordered by the variance of the code.
 
+    On the sphere the others are held in their proportions, and shrink or grow
+    so that the code stays a unit vector. The labels are the varied coordinate.
+
     Args:
         vae: a trained VAE of images.
         x: images; those that the KL is averaged over.
         index: the image in `x` whose code is varied.
         limit: the varied dimension goes from `-limit` to `limit`, in standard
-            deviations of the prior.
+            deviations of the prior: on the sphere 1 / √latent_dim, up to 1.
         columns: number of values in between, both ends included.
         rows: how many dimensions to draw; all by default.
         ax: matplotlib axes to draw on; a figure of its own by default.
@@ -147,10 +185,16 @@ def traversal(
     by_kl = measures.has_kl_per_dimension(vae)
     weight = vae.kl_per_dimension(some) if by_kl else vae.encode(some).var(axis=0)
     order = np.argsort(-weight)[:rows]
+    sphere = vae.on_sphere()
+    if sphere:
+        limit = min(limit / np.sqrt(vae.latent_dim), 1.0)
     values = np.linspace(-limit, limit, columns)
     codes = np.tile(mean[index], (len(order), columns, 1))
     for row, dimension in enumerate(order):
-        codes[row, :, dimension] = values
+        if sphere:
+            codes[row] = _around(mean[index], dimension, values)
+        else:
+            codes[row, :, dimension] = values
     images = vae.decode(codes.reshape(-1, codes.shape[-1]))
     return image_grid(
         images.reshape(*codes.shape[:2], *images.shape[1:]),
@@ -158,6 +202,18 @@ def traversal(
         column_labels=[_signed(value) for value in values],
         ax=ax,
     )
+
+
+def _around(code, dimension, values):
+    """Returns unit vectors with these values of a dimension, the others in proportion."""
+    others = code.astype("float64")
+    others[dimension] = 0.0
+    norm = np.linalg.norm(others)
+    if norm < 1e-6:  # the code is the dimension's axis
+        others, norm = np.eye(len(code))[(dimension + 1) % len(code)], 1.0
+    codes = np.sqrt(1.0 - np.square(values))[:, None] * others / norm
+    codes[:, dimension] = values
+    return codes
 
 
 def image_grid(
