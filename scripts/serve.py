@@ -12,8 +12,11 @@ import io
 import json
 import math
 import os
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import uvicorn
@@ -31,41 +34,55 @@ CHUNK = 256  # rows of one call of the model
 LINGER = 2.0  # seconds in which the rest of a refused body is read and dropped
 
 
+class Endpoint(NamedTuple):
+    """A function from arrays, one for each of its inputs, to a dict of arrays."""
+
+    inputs: tuple[str, ...]
+    call: Callable
+
+
 @dataclass(frozen=True)
 class Model:
     """An exported VAE.
 
-    features: the shape of a sample; None where any size goes.
-    endpoints: by name, functions from x of shape `(batch, *features)` to a dict
-        of arrays of shape `(batch, ...)`.
+    features: by input, the shape of a sample; None where any size goes.
+    endpoints: by name.
     """
 
-    features: tuple[int | None, ...]
-    endpoints: dict
+    features: dict[str, tuple[int | None, ...]]
+    endpoints: dict[str, Endpoint]
 
-    def run(self, names, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Gives the outputs of the named endpoints for x, and `anomaly_score` = -`score`."""
+    def inputs(self, names) -> list[str]:
+        """Gives what the named endpoints take together: x, and y where one takes a target."""
+        return sorted({given for name in names for given in self.endpoints[name].inputs})
+
+    def run(self, names, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Gives the outputs of the named endpoints, and `anomaly_score` = -`score`."""
         parts = []
-        for start in range(0, len(x), CHUNK):
-            rows = x[start : start + CHUNK]
-            parts.append({k: v for name in names for k, v in self.endpoints[name](rows).items()})
+        for start in range(0, len(inputs["x"]), CHUNK):
+            rows, part = {k: v[start : start + CHUNK] for k, v in inputs.items()}, {}
+            for name in names:
+                given, call = self.endpoints[name]
+                part |= call(*(rows[k] for k in given))
+            parts.append(part)
         outputs = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         if "score" in outputs:
             outputs["anomaly_score"] = -outputs["score"]
         return outputs
 
-    def check(self, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-        """Refuses an x that the model does not take."""
-        takes = f"({', '.join(str(size) for size in ('batch', *self.features))})"
+    def check(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+        """Refuses an x, or a y, that the model does not take."""
+        features = self.features[name]
+        takes = f"({', '.join(str(size) for size in ('batch', *features))})"
         if dtype.kind not in "biuf":
-            raise HTTPException(422, f"x must hold numbers and nothing else, as {takes}.")
+            raise HTTPException(422, f"{name} must hold numbers and nothing else, as {takes}.")
         if shape[:1] == (0,):
-            raise HTTPException(422, f"x is empty. Send at least one sample, as {takes}.")
-        pairs = zip((None, *self.features), shape, strict=False)
+            raise HTTPException(422, f"{name} is empty. Send at least one sample, as {takes}.")
+        pairs = zip((None, *features), shape, strict=False)
         fits = all(found > 0 and size in (None, found) for size, found in pairs)
-        if not fits or len(shape) != len(self.features) + 1:
+        if not fits or len(shape) != len(features) + 1:
             fix = f"The model takes {takes}; a single sample is a batch of one."
-            raise HTTPException(422, f"x has the shape {shape}. {fix}")
+            raise HTTPException(422, f"{name} has the shape {shape}. {fix}")
 
 
 def load_model(path: Path) -> Model:
@@ -83,33 +100,46 @@ def load_saved_model(path: Path) -> Model:
 
     model = tf.saved_model.load(path)
 
-    def endpoint(name):
-        def call(x):
-            outputs = getattr(model, name)(tf.constant(x))
+    def endpoint(name, inputs):
+        def call(*arrays):
+            outputs = getattr(model, name)(*map(tf.constant, arrays))
             outputs = outputs if isinstance(outputs, dict) else {ENDPOINTS[name]: outputs}
             return {key: value.numpy() for key, value in outputs.items()}
 
-        return call
+        return Endpoint(inputs, call)
 
-    names = [name for name in ENDPOINTS if name in model.signatures]
-    if not names:
+    given = {
+        name: model.signatures[name].structured_input_signature[1]
+        for name in ENDPOINTS
+        if name in model.signatures
+    }
+    if not given:
         raise ValueError(f"it has none of the endpoints {', '.join(ENDPOINTS)}")
-    (spec,) = model.signatures[names[0]].structured_input_signature[1].values()
-    return Model(tuple(spec.shape.as_list()[1:]), {name: endpoint(name) for name in names})
+    specs = {key: spec for inputs in given.values() for key, spec in inputs.items()}
+    features = {key: tuple(spec.shape.as_list()[1:]) for key, spec in specs.items()}
+    return Model(features, {k: endpoint(k, tuple(sorted(inputs))) for k, inputs in given.items()})
 
 
 def load_onnx(files: dict[str, Path]) -> Model:
     import onnxruntime
 
     def endpoint(session):
-        (given,) = (tensor.name for tensor in session.get_inputs())
+        given = tuple(tensor.name for tensor in session.get_inputs())
         names = [tensor.name for tensor in session.get_outputs()]
-        return lambda x: dict(zip(names, session.run(None, {given: x}), strict=True))
+
+        def call(*arrays):
+            outputs = session.run(None, dict(zip(given, arrays, strict=True)))
+            return dict(zip(names, outputs, strict=True))
+
+        return Endpoint(given, call)
 
     cpu = ["CPUExecutionProvider"]
     sessions = {k: onnxruntime.InferenceSession(f, providers=cpu) for k, f in files.items()}
-    shape = next(iter(sessions.values())).get_inputs()[0].shape
-    features = tuple(size if isinstance(size, int) else None for size in shape[1:])
+    features = {
+        tensor.name: tuple(size if isinstance(size, int) else None for size in tensor.shape[1:])
+        for session in sessions.values()
+        for tensor in session.get_inputs()
+    }
     return Model(features, {name: endpoint(session) for name, session in sessions.items()})
 
 
@@ -132,24 +162,51 @@ def limit(what: str, size: int, max_bytes: int) -> None:
         raise HTTPException(413, f"{reason} Send fewer samples, or serve with a larger --max-mib.")
 
 
-def read_json(body: bytearray, model: Model) -> np.ndarray:
-    """Gives x of a JSON body, of any dtype."""
+def read_json(body: bytearray, names: list[str], model: Model, _) -> dict[str, np.ndarray]:
+    """Gives the named arrays of a JSON body, of any dtype."""
+    example = "{" + ", ".join(f'"{name}": [...]' for name in names) + "}"
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise HTTPException(400, f'The body is not JSON: {error}. Send {{"x": [...]}}.') from None
-    if not isinstance(document, dict) or "x" not in document:
-        raise HTTPException(422, 'Send a JSON object with the key "x": {"x": [...]}.')
+        raise HTTPException(400, f"The body is not JSON: {error}. Send {example}.") from None
+    found = {}
+    for name in names:
+        if not isinstance(document, dict) or name not in document:
+            raise HTTPException(422, f'Send a JSON object with the key "{name}": {example}.')
+        try:
+            found[name] = np.asarray(document[name])
+        except ValueError:
+            raise HTTPException(
+                422, f"{name} is ragged: lists differ in length or depth."
+            ) from None
+        model.check(name, found[name].dtype, found[name].shape)
+    return found
+
+
+def read_npy(body: bytearray, names: list[str], model: Model, _) -> dict[str, np.ndarray]:
+    if len(names) > 1:
+        raise HTTPException(415, f"The model takes {' and '.join(names)}. Send {NPZ} or {JSON}.")
+    return {"x": parse_npy("x", body, model)}
+
+
+def read_npz(body: bytearray, names: list[str], model: Model, max_bytes: int) -> dict:
+    """Gives the named arrays of a .npz body, of no more bytes than the body may have."""
     try:
-        x = np.asarray(document["x"])
-    except ValueError:
-        raise HTTPException(422, "x is ragged: lists differ in length or depth.") from None
-    model.check(x.dtype, x.shape)
-    return x
+        archive = zipfile.ZipFile(io.BytesIO(body))
+        sizes = [archive.getinfo(f"{name}.npy").file_size for name in names]
+        limit("What the .npz file holds", sum(sizes), max_bytes)
+        files = {name: bytearray(archive.read(f"{name}.npy")) for name in names}
+    except HTTPException:
+        raise
+    except Exception:  # zipfile and its decompressors raise errors of many kinds
+        given = ", ".join(f"{name}={name}" for name in names)
+        fix = f"Write it by numpy.savez(file, {given})."
+        raise HTTPException(400, f"The body is not such a .npz file. {fix}") from None
+    return {name: parse_npy(name, file, model) for name, file in files.items()}
 
 
-def read_npy(body: bytearray, model: Model) -> np.ndarray:
-    """Gives x of a .npy body, of any dtype. Nothing is allocated on the word of its header."""
+def parse_npy(name: str, body: bytearray, model: Model) -> np.ndarray:
+    """Gives the array of a .npy file, of any dtype. Nothing is allocated on its header's word."""
     file, form = io.BytesIO(memoryview(body)[: 2**17]), np.lib.format
     headers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
     try:
@@ -158,25 +215,33 @@ def read_npy(body: bytearray, model: Model) -> np.ndarray:
         raise HTTPException(400, "The body is not a .npy file. Write it by numpy.save.") from None
     if dtype.hasobject:
         raise HTTPException(400, "The .npy file holds pickled Python objects. Send numbers.")
-    model.check(dtype, shape)
+    model.check(name, dtype, shape)
     if math.prod(shape) * dtype.itemsize != len(body) - file.tell():
         raise HTTPException(400, "The .npy file is cut short, or its header is wrong.")
-    x = np.frombuffer(body, dtype, offset=file.tell())
-    return x.reshape(shape, order="F" if fortran_order else "C")
+    array = np.frombuffer(body, dtype, offset=file.tell())
+    return array.reshape(shape, order="F" if fortran_order else "C")
 
 
-def read_x(content_type: str, body: bytearray, model: Model, max_bytes: int) -> np.ndarray:
-    """Gives x of shape `(batch, *features)`, float32 and finite, or says what is wrong."""
-    readers = {JSON: read_json, NPY: read_npy}
-    if content_type not in readers:
-        raise HTTPException(415, f"The Content-Type is {content_type!r}. Send {JSON} or {NPY}.")
-    x = readers[content_type](body, model)
-    limit("x as float32", 4 * x.size, max_bytes)  # small dtypes grow
-    with np.errstate(over="ignore"):  # what overflows is refused below
-        x = x.astype(np.float32, order="C")
-    if not np.isfinite(x).all():
-        raise HTTPException(422, "x has NaN or infinite values, as float32. Send finite ones.")
-    return x
+READERS = {JSON: read_json, NPY: read_npy, NPZ: read_npz}
+
+
+def read_inputs(content_type: str, body: bytearray, names, model: Model, max_bytes: int) -> dict:
+    """Gives the named arrays, `(batch, *features)`, float32 and finite, or says what is wrong."""
+    if content_type not in READERS:
+        *others, last = READERS
+        known = f"{', '.join(others)} or {last}"
+        raise HTTPException(415, f"The Content-Type is {content_type!r}. Send {known}.")
+    found = READERS[content_type](body, names, model, max_bytes)
+    for name, array in found.items():
+        limit(f"{name} as float32", 4 * array.size, max_bytes)  # small dtypes grow
+        with np.errstate(over="ignore"):  # what overflows is refused below
+            found[name] = array.astype(np.float32, order="C")
+        if not np.isfinite(found[name]).all():
+            raise HTTPException(422, f"{name} has NaN or infinite values, as float32. Send finite.")
+        if len(array) != len(found["x"]):
+            both = f"x has {len(found['x'])} samples, but {name} {len(array)}"
+            raise HTTPException(422, f"{both}. Send a target for each.")
+    return found
 
 
 def answer_type(route: str, accept: str) -> str:
@@ -236,21 +301,30 @@ def create_app(model_path: str | os.PathLike, max_bytes: int = 64 * 2**20) -> St
     model = load_model(Path(model_path))
     routes = {name: (name,) for name in model.endpoints} | {"predict": tuple(model.endpoints)}
     # A first call, which is slow, also tells what there is to get.
-    zeros = np.zeros((1, *(size or 1 for size in model.features)), np.float32)
+    zeros = {
+        name: np.zeros((1, *(size or 1 for size in features)), np.float32)
+        for name, features in model.features.items()
+    }
     gives = {
         f"/{route}": {k: [None, *v.shape[1:]] for k, v in model.run(names, zeros).items()}
         for route, names in routes.items()
     }
-    takes = {"shape": [None, *model.features], "dtype": "float32"}
-    about = {"input": takes, "endpoints": gives, "max_bytes": max_bytes}
+    takes = {
+        role: {"shape": [None, *model.features[name]], "dtype": "float32"}
+        for role, name in (("input", "x"), ("target", "y"))
+        if name in model.features
+    }
+    about = {**takes, "endpoints": gives, "max_bytes": max_bytes}
     pages = {"/": JSONResponse(about), "/health": JSONResponse({"status": "ok"})}
 
     def endpoint(route):
+        names = model.inputs(routes[route])
+
         def answer(headers, body):
             media_type = answer_type(route, headers.get("accept", ""))
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-            x = read_x(content_type, body, model, max_bytes)
-            return pack(route, model.run(routes[route], x), media_type)
+            inputs = read_inputs(content_type, body, names, model, max_bytes)
+            return pack(route, model.run(routes[route], inputs), media_type)
 
         async def post(request):
             body = await read_body(request, max_bytes)

@@ -20,18 +20,17 @@ def write_litert(model: EndpointModel, path: str) -> float:
     require("LiteRT", "ai_edge_litert", *(["litert_torch"] if BACKEND == "torch" else []))
     from ai_edge_litert.interpreter import Interpreter
 
-    spec = model.endpoint.input_spec
-    if BACKEND == "torch":
-        spec.shape = (1, *spec.shape[1:])
-    model.export(path, format="litert", verbose=False, input_signature=[spec])
+    signature = model.input_signature(1 if BACKEND == "torch" else None)
+    model.export(path, format="litert", verbose=False, input_signature=signature)
     interpreter = Interpreter(path)
     # In the file outputs have other names, but the signature's order.
     signature = interpreter.get_signature_list()["serving_default"]["outputs"]
     runner = interpreter.get_signature_runner("serving_default")
-    (input_name,) = runner.get_input_details()
+    given = list(runner.get_input_details())
+    names = given if len(given) == 1 else model.endpoint.inputs
 
-    def run(x):
-        outputs = runner(**{input_name: x})
+    def run(*arrays):
+        outputs = runner(**dict(zip(names, arrays, strict=True)))
         return [outputs[name] for name in sorted(signature)]
 
     return model.endpoint.largest_difference(run, (1,) if BACKEND == "torch" else (1, 3))

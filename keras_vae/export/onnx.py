@@ -27,21 +27,25 @@ def write_onnx(model: EndpointModel, path: str) -> float:
     with warnings.catch_warnings():
         # Of what tracing takes for constant, which the check below would find.
         warnings.simplefilter("ignore")
-        model.export(path, format="onnx", verbose=False, input_signature=[endpoint.input_spec])
-    _name(path, endpoint.input_name, model.output_names)
+        model.export(path, format="onnx", verbose=False, input_signature=model.input_signature())
+    _name(path, list(endpoint.inputs), model.output_names)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return endpoint.largest_difference(
-        lambda x: session.run(None, {endpoint.input_name: x}), batch_sizes=(1, 3)
-    )
+
+    def run(*arrays):
+        return session.run(None, dict(zip(endpoint.inputs, arrays, strict=True)))
+
+    return endpoint.largest_difference(run, batch_sizes=(1, 3))
 
 
-def _name(path, input_name, output_names):
+def _name(path, input_names, output_names):
     """Gives the inputs and outputs of the file their names, and the batch its own."""
     import onnx
 
     model = onnx.load(path)
     graph = model.graph
-    names = {graph.input[0].name: input_name}
+    names = {value.name: value.name for value in graph.input}
+    if len(input_names) == 1:
+        names = {graph.input[0].name: input_names[0]}
     names |= {value.name: name for value, name in zip(graph.output, output_names, strict=True)}
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]

@@ -39,13 +39,18 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
     import tensorflow as tf
 
     known = endpoints(vae)
+    for endpoint in known.values():
+        endpoint.check_repeatable()
     archive, served, signatures = keras.export.ExportArchive(), tf.Module(), {}
     archive.track(vae)
     for name, endpoint in {"serve": known["reconstruct"], **known}.items():
-        spec = tf.TensorSpec((None, *endpoint.features), "float32", endpoint.input_name)
-        function = archive.add_endpoint(name, endpoint.function, [spec])
+        specs = [
+            tf.TensorSpec((None, *features), "float32", name)
+            for name, features in endpoint.inputs.items()
+        ]
+        function = archive.add_endpoint(name, endpoint.function, specs)
         setattr(served, name, function)
-        signatures[name] = _signature(function, endpoint.output_name, spec)
+        signatures[name] = _signature(function, endpoint.output_name, *specs)
     served.sample = _sample(vae, archive)
     n, seed = (tf.TensorSpec((), "int32", name) for name in ("n", "seed"))
     signatures["sample"] = _signature(served.sample, "reconstruction", n, seed)
@@ -56,8 +61,9 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
 
     loaded = tf.saved_model.load(filepath)
 
-    def run(name, x):
-        outputs = loaded.signatures[name](tf.constant(x))
+    def run(name, *arrays):
+        inputs = dict(zip(known[name].inputs, map(tf.constant, arrays), strict=True))
+        outputs = loaded.signatures[name](**inputs)
         return {key: value.numpy() for key, value in outputs.items()}
 
     return {

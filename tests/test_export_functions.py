@@ -1,0 +1,102 @@
+"""What is exported of a model: a target of its own, and nothing that draws unasked."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import N_FEATURES, make_vae, to_numpy
+
+import keras_vae as kv
+
+BACKEND = keras.backend.backend()
+FORMATS = {
+    "tensorflow": ["tf_saved_model", "onnx", "litert"],
+    "jax": ["tf_saved_model", "onnx"],
+    "torch": ["onnx", "torch"],
+}[BACKEND]
+
+
+def run_exported(path, format, **inputs):
+    """Returns the score that a runtime computes of named inputs."""
+    if format == "tf_saved_model":
+        import tensorflow as tf
+
+        served = tf.saved_model.load(str(path))
+        assert set(served.signatures["score"].structured_input_signature[1]) == set(inputs)
+        by_name = served.signatures["score"](**{k: tf.constant(v) for k, v in inputs.items()})
+        np.testing.assert_array_equal(by_name["score"], served.score(*inputs.values()))
+        return by_name["score"].numpy()
+    if format == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path / "score.onnx")
+        assert {value.name for value in session.get_inputs()} == set(inputs)
+        return session.run(None, inputs)[0]
+    if format == "litert":
+        from ai_edge_litert.interpreter import Interpreter
+
+        runner = Interpreter(str(path / "score.tflite")).get_signature_runner("serving_default")
+        (score,) = runner(**inputs).values()
+        return score
+    import torch
+
+    program = torch.export.load(path / "score.pt2").module()
+    tensors = {name: torch.tensor(value) for name, value in inputs.items()}
+    return program(tensors if len(tensors) > 1 else tensors["x"]).numpy()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("target", ["x", "another", "of another shape"])
+def test_score_takes_the_target_where_it_is_not_x(x, format, target, tmp_path):
+    n_target = 5 if target == "of another shape" else N_FEATURES
+    vae = make_vae(decoder=kv.networks.DenseDecoder(n_target, (8,)))
+    vae.build((None, N_FEATURES))
+    vae.own_target = target == "another"
+    x, y = x[:1], 1.0 - x[:1, :n_target]
+    given = {"x": x} if target == "x" else {"x": x, "y": y}
+    if format == "tf_saved_model":
+        vae.export(tmp_path / "model")
+    else:
+        (tmp_path / "model").mkdir()
+        suffix = {"onnx": "onnx", "litert": "tflite", "torch": "pt2"}[format]
+        vae.export(tmp_path / "model" / f"score.{suffix}", format=format, endpoint="score")
+    expected = to_numpy(vae.score_given(*map(keras.ops.convert_to_tensor, given.values())))
+    score = run_exported(tmp_path / "model", format, **given)
+    np.testing.assert_allclose(score, expected, rtol=1e-5)
+    if target == "another":
+        assert abs(score - vae.score(x)).max() > 0.1
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class AlwaysNoise(keras.layers.Layer):
+    """Draws in inference too."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator(1)
+
+    def call(self, inputs):
+        noise = keras.random.normal(keras.ops.shape(inputs), seed=self.seed_generator)
+        return inputs + 0.1 * noise
+
+
+@pytest.mark.parametrize("format", FORMATS[:2])
+def test_a_model_that_draws_unasked_is_not_exported(format, tmp_path):
+    network = keras.Sequential([AlwaysNoise(), keras.layers.Dense(8)])
+    vae = make_vae(encoder=kv.VariationalEncoder(3, network))
+    vae.build((None, N_FEATURES))
+    with pytest.raises(RuntimeError, match=r"the model itself is called again"):
+        vae.export(tmp_path / "model", format=format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_exported_function_that_draws_is_found_where_the_model_does_not():
+    from keras_vae.export.endpoints import Endpoint
+
+    rng = np.random.default_rng(0)
+    endpoint = Endpoint(lambda x: x, {"x": (3,)}, "same")
+    assert endpoint.largest_difference(lambda x: [x], (1, 3)) == 0.0
+    with pytest.raises(RuntimeError, match=r"same differs .* what was written gives other"):
+        endpoint.largest_difference(lambda x: [x + rng.random(x.shape)], (1,))
+    again = iter([0.0, 0.1])
+    with pytest.raises(RuntimeError, match=r"what was written gives other numbers when called"):
+        endpoint.largest_difference(lambda x: [x + next(again)], (1,))
