@@ -83,6 +83,35 @@ def test_vamp_agrees_with_tensorflow_probability(x, posterior):
     assert (np.abs(draws.mean(axis=0) - expected) < error).all()
 
 
+@pytest.mark.parametrize(
+    "posterior", ["diagonal_normal", "full_covariance_normal", "von_mises_fisher"]
+)
+def test_vamp_encodes_each_pseudo_input_once_however_many_draws(x, posterior):
+    rows = []
+
+    class Counting(keras.layers.Dense):
+        def call(self, inputs, **kwargs):
+            rows.append(inputs.shape[0])
+            return super().call(inputs, **kwargs)
+
+    encoder = kv.VariationalEncoder(3, Counting(8, activation="tanh"), posterior)
+    vae = make_vae(encoder=encoder, prior=kv.priors.VampPrior(pseudo_inputs=x[:4]))
+    vae.build((None, N_FEATURES))
+    rows.clear()
+    draws = to_numpy(vae.prior.sample(20_000, seed=1))
+    assert draws.shape == (20_000, 3) and rows == [4]
+    np.testing.assert_array_equal(to_numpy(vae.prior.sample(20_000, seed=1)), draws)
+    # Each component as often, and with its own moments.
+    components = to_numpy(vae.posterior(keras.ops.convert_to_tensor(x[:4])).sample(5000, seed=2))
+    components = components.reshape(-1, 3)
+    error = components.std(axis=0) / np.sqrt(10_000)
+    assert (np.abs(draws.mean(axis=0) - components.mean(axis=0)) < 5 * error).all()
+    np.testing.assert_allclose(np.cov(draws.T), np.cov(components.T), atol=0.05)
+    # No two parts of the draws are alike.
+    assert not np.isclose(draws[:4096], draws[4096:8192]).any(axis=1).all()
+    assert len(np.unique(draws, axis=0)) > 19_900
+
+
 def test_vamp_pseudo_inputs_are_learned_and_stay_in_range(x, tmp_path):
     vae = make_vae(prior=kv.priors.VampPrior(5))
     vae.build((None, N_FEATURES))

@@ -65,6 +65,9 @@ class DiagonalNormal(Posterior):
         per_dimension = self.kl_divergence_per_dimension(prior)
         return None if per_dimension is None else ops.sum(per_dimension, axis=-1)
 
+    def take(self, rows):
+        return DiagonalNormal(*(ops.take(p, rows, axis=0) for p in (self.z_mean, self.z_log_var)))
+
     def stop_gradient(self):
         return DiagonalNormal(ops.stop_gradient(self.z_mean), ops.stop_gradient(self.z_log_var))
 

@@ -81,6 +81,10 @@ class FullCovarianceNormal(Posterior):
         per_dimension = self.kl_divergence_per_dimension(prior)
         return None if per_dimension is None else ops.sum(per_dimension, axis=-1)
 
+    def take(self, rows):
+        params = (self.z_mean, self.z_scale_tril)
+        return FullCovarianceNormal(*(ops.take(p, rows, axis=0) for p in params))
+
     def stop_gradient(self):
         return FullCovarianceNormal(
             ops.stop_gradient(self.z_mean), ops.stop_gradient(self.z_scale_tril)

@@ -19,7 +19,9 @@ class Posterior:
     - `kl_divergence_per_dimension(prior)`: shape `(batch, latent_dim)`, or `None`;
     - `marginal_log_prob(z)`: log q(z_d|x) of each dimension, `(..., batch, latent_dim)`;
     - `covariance()`: shape `(batch, latent_dim, latent_dim)`;
-    - `stop_gradient()`: the same posterior with constant parameters.
+    - `stop_gradient()`: the same posterior with constant parameters;
+    - `take(rows)`: the posterior of rows of the batch, by their numbers, `(n,)`,
+      which a VampPrior draws from.
 
     Attributes:
         z_mean: the code of x without randomness, of shape `(batch, latent_dim)`.

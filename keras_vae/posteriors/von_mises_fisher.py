@@ -126,6 +126,10 @@ class VonMisesFisher(Posterior):
         energy = self.z_concentration[:, 0] * (1.0 - self.mean_length())
         return log_area(self.z_mean.shape[-1]) - self._log_normalizer() - energy
 
+    def take(self, rows):
+        params = (self.z_mean, self.z_concentration)
+        return VonMisesFisher(*(ops.take(p, rows, axis=0) for p in params))
+
     def stop_gradient(self):
         return VonMisesFisher(
             ops.stop_gradient(self.z_mean), ops.stop_gradient(self.z_concentration)

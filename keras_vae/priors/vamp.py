@@ -11,6 +11,9 @@ from keras_vae.arguments import check_count
 from keras_vae.bounds import bounded
 from keras_vae.seeded_layer import SeededLayer
 
+# Rows of one draw, as a covariance per row takes memory.
+_MAX_ROWS = 4096
+
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class VampPrior(SeededLayer):
@@ -110,8 +113,12 @@ class VampPrior(SeededLayer):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
         seed = self.generator(seed)
         component = keras.random.randint((n,), 0, self.n_components, seed=seed)
-        inputs = ops.take(self.inputs, component, axis=0)
-        return ops.squeeze(self._components(inputs).sample(1, seed), axis=0)
+        # The encoder sees each pseudo-input once, whatever n is.
+        posterior = self._components(ops.convert_to_tensor(self.inputs))
+        if not isinstance(n, int) or n <= _MAX_ROWS:
+            return posterior.take(component).sample(1, seed)[0]
+        parts = (component[i : i + _MAX_ROWS] for i in range(0, n, _MAX_ROWS))
+        return ops.concatenate([posterior.take(part).sample(1, seed)[0] for part in parts])
 
     def get_build_config(self):
         return None  # The VAE builds it, having connected it.
