@@ -144,7 +144,38 @@ def test_a_term_that_is_not_finite_ends_the_run_with_good_weights(x, device_loop
             np.testing.assert_array_equal(a, b, err_msg=name.path)
 
 
+def test_each_label_is_one_line_of_one_column(x, tmp_path):
+    labels = [
+        "plain",
+        "two\nlines",
+        "a\ttab",
+        "",
+        " ",
+        "\r\n",
+        "naïve 数",
+        "\u2028",
+        b"bytes",
+        3,
+        None,
+    ]
+    vae = make_vae()
+    vae.build((None, 12))
+    board = kv.callbacks.TensorBoardVAE(tmp_path, x[: len(labels)], labels)
+    board.set_model(vae)
+    board.write(0)
+    text = (tmp_path / "vae" / "labels.tsv").read_bytes().decode("utf-8")
+    # As the projector reads it: a first row with tabs is a header, rows of nothing are left out.
+    lines = [line for line in text.split("\n") if line.strip()]
+    assert len(lines) == len(text.splitlines()) == len(labels)
+    assert "\t" not in text
+    assert lines[:3] == ["plain", r"two\nlines", r"a\ttab"]
+    assert lines[6] == "naïve 数" and lines[8:] == ["bytes", "3", "None"]
+    board.on_train_end()
+
+
 def test_wrong_use(x, tmp_path):
+    with pytest.raises(ValueError, match=r"one label for each row of x; received .* \(256, 2"):
+        kv.callbacks.TensorBoardVAE(tmp_path, x, labels=np.zeros((256, 2)))
     with pytest.raises(ValueError, match="256 rows, but there are 3 labels"):
         kv.callbacks.TensorBoardVAE(tmp_path, x, labels=[1, 2, 3])
     with pytest.raises(ValueError, match="every must be a positive number of epochs"):

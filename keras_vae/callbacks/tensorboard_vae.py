@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_vae import measures
+from keras_vae.arguments import check_count
 from keras_vae.training.data import as_data, has_rows
 from keras_vae.training.inference_data import first_rows
 
@@ -40,11 +41,13 @@ class TensorBoardVAE(keras.callbacks.Callback):
             `log_dir/vae`.
         x: data of shape `(n, *features)`, in any form that `fit` takes, best such
             that the model does not train on.
-        labels: a label for each row of x, of shape `(n,)`.
+        labels: a label for each row of x, of shape `(n,)`; tabs and line breaks in them are
+            written as `\\t` and `\\n`.
         every: epochs from one writing to the next. The last epoch is written too.
 
     Raises:
-        ValueError: if `labels` and `x` differ in length, or `every` is not positive.
+        ValueError: if `labels` and `x` differ in length, `labels` has several
+            columns, or `every` is not positive.
 
     Example:
         >>> board = keras_vae.callbacks.TensorBoardVAE("logs", x_val, labels=y_val)
@@ -58,11 +61,14 @@ class TensorBoardVAE(keras.callbacks.Callback):
         n = len(x) if has_rows(x) else len(self.x)
         if labels is not None and len(labels) != n and (has_rows(x) or len(labels) < n):
             raise ValueError(f"x has {n} rows, but there are {len(labels)} labels.")
-        if not isinstance(every, int) or every < 1:
-            raise ValueError(f"every must be a positive number of epochs; received {every!r}.")
         self.log_dir = os.path.join(log_dir, "vae")
         self.labels = None if labels is None else np.asarray(labels)[: len(self.x)]
-        self.every = every
+        if self.labels is not None and self.labels.ndim != 1:
+            raise ValueError(
+                f"labels must hold one label for each row of x; received the shape "
+                f"{self.labels.shape}. Pass one of its columns."
+            )
+        self.every = check_count("every", every)
         self.writer = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -123,7 +129,8 @@ class TensorBoardVAE(keras.callbacks.Callback):
         np.savetxt(self._path("z_mean.tsv"), z, delimiter="\t", fmt="%.5g")
         if self.labels is not None:
             embedding.metadata_path = "labels.tsv"
-            np.savetxt(self._path("labels.tsv"), self.labels, fmt="%s")
+            with open(self._path("labels.tsv"), "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(f"{_one_line(label)}\n" for label in self.labels)
         if is_image(self.x):
             embedding.sprite.image_path = "sprites.png"
             embedding.sprite.single_image_dim.extend(self.x.shape[2:0:-1])
@@ -133,6 +140,18 @@ class TensorBoardVAE(keras.callbacks.Callback):
 
     def _path(self, name):
         return os.path.join(self.log_dir, name)
+
+
+def _one_line(label) -> str:
+    """Returns a label as one cell of a file of one column, as the projector reads it.
+
+    A line break would shift the rows, a tab would make the first row a header, and a row
+    without anything to see would be left out.
+    """
+    text = label.decode(errors="replace") if isinstance(label, bytes) else str(label)
+    if not text.strip():
+        return repr(text)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def is_image(x) -> bool:
