@@ -101,7 +101,7 @@ def encode_distribution(
 ) -> EncodedDistribution:
     """Returns z_mean, z_std and the parameters of q(z|x), see `VAE.encode_distribution`."""
     vae.check_built("encode")
-    check_count("n_samples", n_samples)
+    n_samples = check_count("n_samples", n_samples)
     synchronizer(vae)()
     one = ops.zeros((1, *vae.input_features))
     shapes = {name: tuple(value.shape[1:]) for name, value in vae.posterior_params(one).items()}

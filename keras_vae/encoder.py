@@ -5,7 +5,7 @@ import copy
 import keras
 
 from keras_vae import networks, posteriors
-from keras_vae.arguments import check_count
+from keras_vae.arguments import check_count, plain
 from keras_vae.sample_layer import SampleLayer
 
 
@@ -63,11 +63,10 @@ class VariationalEncoder(keras.layers.Layer):
         self.latent_dim = check_count("latent_dim", latent_dim)
         # Before the head, where files expect it, also if it is made only when built.
         self.place = networks.DefaultEncoder() if network is None else network
-        self.n_samples = n_samples
-        self.seed = seed
+        self.n_samples, self.seed = plain(n_samples), plain(seed)
         self.flatten = keras.layers.Flatten(dtype="float32")
         self.head = posteriors.get(posterior)
-        self.head.latent_dim = latent_dim
+        self.head.latent_dim = self.latent_dim
         self.sampler = SampleLayer(n_samples=n_samples, seed=seed, name="sampler")
 
     @property

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_vae.arguments import is_count, plain
 from keras_vae.seeded_layer import SeededLayer
 from keras_vae.training.backend import normal
 
@@ -65,7 +66,6 @@ class SampleLayer(SeededLayer):
 
 
 def _check_n_samples(n_samples):
-    is_count = isinstance(n_samples, int) and not isinstance(n_samples, bool) and n_samples > 0
-    if n_samples is not None and not is_count:
+    if n_samples is not None and not is_count(n_samples):
         raise ValueError(f"n_samples must be a positive integer or None; received {n_samples!r}.")
-    return n_samples
+    return plain(n_samples)

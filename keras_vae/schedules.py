@@ -4,6 +4,8 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
+from keras_vae.arguments import plain
+
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
@@ -35,10 +37,8 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(f"cycle_steps must be at least 1; received {cycle_steps!r}.")
         if not 0 < rise <= 1:
             raise ValueError(f"rise must lie in (0, 1]; received {rise!r}.")
-        self.cycle_steps = cycle_steps
-        self.high = high
-        self.low = low
-        self.rise = rise
+        self.cycle_steps, self.rise = plain(cycle_steps), plain(rise)
+        self.high, self.low = plain(high), plain(low)
 
     def __call__(self, step):
         within = ops.cast(step % self.cycle_steps, "float32") / self.cycle_steps

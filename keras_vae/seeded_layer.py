@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_vae.arguments import plain
+
 
 class SeededLayer(keras.layers.Layer):
     """Base of the layers that draw random numbers.
@@ -20,14 +22,14 @@ class SeededLayer(keras.layers.Layer):
     def __init__(self, seed: int | None = None, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = plain(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def generator(self, seed=None) -> keras.random.SeedGenerator:
         """Returns the layer's generator, or one of a given seed; a given generator as it is."""
         if isinstance(seed, keras.random.SeedGenerator):
             return seed
-        return self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
+        return self.seed_generator if seed is None else keras.random.SeedGenerator(int(seed))
 
     def save_own_variables(self, store):
         super().save_own_variables(store)

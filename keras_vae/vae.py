@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_vae import draws, frozen, likelihoods, measures, objectives, priors, random_state
 from keras_vae.arcs import arcs
+from keras_vae.arguments import is_count, plain
 from keras_vae.export import export
 from keras_vae.files import (
     check_format,
@@ -606,10 +607,9 @@ class VAE(keras.Model):
             draw: whether to draw x too, with the noise of the likelihood.
         """
         self.check_built("sample")
-        if n < 1:
+        if not is_count(n):
             raise ValueError(f"sample needs a number of at least 1; received {n!r}.")
-        seed = None if seed is None else int(seed)
-        z = self.prior.sample(n, seed=seed)
+        z = self.prior.sample(int(n), seed=plain(seed))
         return draws.decode(self, z, seed, batch_size) if draw else self.decode(z, batch_size)
 
     def interpolate(

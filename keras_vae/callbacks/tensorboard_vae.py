@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_vae import measures
-from keras_vae.arguments import check_count
+from keras_vae.arguments import is_count
 from keras_vae.training.data import as_data, has_rows
 from keras_vae.training.inference_data import first_rows
 
@@ -68,7 +68,9 @@ class TensorBoardVAE(keras.callbacks.Callback):
                 f"labels must hold one label for each row of x; received the shape "
                 f"{self.labels.shape}. Pass one of its columns."
             )
-        self.every = check_count("every", every)
+        if not is_count(every):
+            raise ValueError(f"every must be a positive number of epochs; received {every!r}.")
+        self.every = int(every)
         self.writer = None
 
     def on_epoch_end(self, epoch, logs=None):

@@ -28,7 +28,7 @@ class Bernoulli(Likelihood):
 
     def __init__(self, from_logits: bool = True, **kwargs):
         super().__init__(**kwargs)
-        self.from_logits = from_logits
+        self.from_logits = bool(from_logits)
 
     def log_prob_per_feature(self, target, params):
         if self.from_logits:

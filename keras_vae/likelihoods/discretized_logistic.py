@@ -58,7 +58,8 @@ class DiscretizedLogistic(Likelihood):
 
 def check_n_levels(n_levels: int) -> int:
     """Returns `n_levels`, or raises a ValueError if it is no integer above 1."""
-    if check_count("n_levels", n_levels) < 2:
+    n_levels = check_count("n_levels", n_levels)
+    if n_levels < 2:
         raise ValueError(f"n_levels must be at least 2; received {n_levels!r}.")
     return n_levels
 

@@ -39,7 +39,7 @@ class DiscretizedLogisticMixture(Likelihood):
         super().__init__(**kwargs)
         self.n_components = check_count("n_components", n_components)
         self.n_levels = check_n_levels(n_levels)
-        self.params_per_feature = 3 * n_components
+        self.params_per_feature = 3 * self.n_components
 
     def log_prob_per_feature(self, target, params):
         logits, means, log_scales = self._components(params)

@@ -26,8 +26,8 @@ class ZeroInflatable(Likelihood):
 
     def __init__(self, zero_inflated: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.zero_inflated = zero_inflated
-        self.params_per_feature = self.blocks_of_count + bool(zero_inflated)
+        self.zero_inflated = bool(zero_inflated)
+        self.params_per_feature = self.blocks_of_count + self.zero_inflated
 
     def log_prob_per_feature(self, target, params):
         *blocks, logit = self._blocks_and_logit(params)

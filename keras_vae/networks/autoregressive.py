@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.networks.stack import check_shape
+from keras_vae.arguments import check_count, check_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -35,7 +35,7 @@ class AutoregressiveNetwork(keras.layers.Layer):
         kw.setdefault("dtype", "float32")
         super().__init__(**kw)
         self.units = check_shape("units", units)
-        self.n_outputs = n_outputs
+        self.n_outputs = check_count("n_outputs", n_outputs)
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape, context_shape=None):

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import layers
 
-from keras_vae.networks.stack import Stack, check_shape
+from keras_vae.arguments import check_shape, plain
+from keras_vae.networks.stack import Stack
 from keras_vae.networks.strided_convolution import StridedConv2D, StridedConv2DTranspose
 
 
@@ -38,10 +39,10 @@ class ConvEncoder(Stack):
     ):
         check_data_format("ConvEncoder")
         self.filters = check_shape("filters", filters)
-        self.kernel_size = kernel_size
+        self.kernel_size = plain(kernel_size)
         self.activation = keras.activations.get(activation)
         convolutions = [
-            StridedConv2D(n, kernel_size, activation=self.activation) for n in self.filters
+            StridedConv2D(n, self.kernel_size, activation=self.activation) for n in self.filters
         ]
         super().__init__([*convolutions, layers.Flatten()], **kwargs)
 
@@ -106,7 +107,7 @@ class ConvDecoder(Stack):
             )
         check_channels_last("ConvDecoder", self.image_shape)
         self.filters = check_shape("filters", filters)
-        self.kernel_size = kernel_size
+        self.kernel_size = plain(kernel_size)
         self.activation = keras.activations.get(activation)
 
         height, width, channels = self.image_shape
@@ -122,7 +123,9 @@ class ConvDecoder(Stack):
         for i, n in enumerate((*self.filters[1:], channels)):
             last = i == len(self.filters) - 1
             stack.append(
-                StridedConv2DTranspose(n, kernel_size, activation=None if last else self.activation)
+                StridedConv2DTranspose(
+                    n, self.kernel_size, activation=None if last else self.activation
+                )
             )
             excess = [(0, 2 * sizes[i][axis] - sizes[i + 1][axis]) for axis in (0, 1)]
             if excess != [(0, 0), (0, 0)]:

@@ -30,11 +30,3 @@ class Stack(keras.layers.Layer):
         for layer in self.stack:
             input_shape = layer.compute_output_shape(input_shape)
         return tuple(input_shape)
-
-
-def check_shape(name: str, shape) -> tuple[int, ...]:
-    """Returns `shape` as a tuple of positive integers, or raises a ValueError."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not shape or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise ValueError(f"{name} must hold positive integers; received {shape}.")
-    return shape

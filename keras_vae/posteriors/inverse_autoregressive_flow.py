@@ -39,7 +39,7 @@ class InverseAutoregressiveFlowHead(FlowHead):
         super().__init__(**kwargs)
         self.n_flows = check_count("n_flows", n_flows)
         self.context_dim = check_count("context_dim", context_dim)
-        self.networks = [AutoregressiveNetwork(units) for _ in range(n_flows)]
+        self.networks = [AutoregressiveNetwork(units) for _ in range(self.n_flows)]
         self.units = self.networks[0].units
 
     def build(self, input_shape):

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count
-from keras_vae.networks.stack import Stack, check_shape
+from keras_vae.arguments import check_count, check_shape, plain
+from keras_vae.networks.stack import Stack
 from keras_vae.seeded_layer import SeededLayer
 from keras_vae.training.backend import normal
 
@@ -80,7 +80,7 @@ class RealNVP(SeededLayer):
 
     def sample(self, n: int, seed: int | None = None):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
-        seed = self.seed_generator if seed is None else seed
+        seed = self.seed_generator if seed is None else plain(seed)
         z = normal((n, self.latent_dim), seed)
         for i in reversed(range(self.n_layers)):
             keep = self._keep(i)

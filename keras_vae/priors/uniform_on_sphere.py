@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_vae.arguments import plain
 from keras_vae.seeded_layer import SeededLayer
 from keras_vae.training.backend import normal
 
@@ -41,6 +42,6 @@ class UniformOnSphere(SeededLayer):
 
     def sample(self, n: int, seed: int | None = None):
         """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
-        seed = self.seed_generator if seed is None else seed
+        seed = self.seed_generator if seed is None else plain(seed)
         z = normal((n, self.latent_dim), seed)
         return ops.normalize(z, axis=-1)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count
+from keras_vae.arguments import check_count, plain
 from keras_vae.bounds import bounded
 from keras_vae.seeded_layer import SeededLayer
 
@@ -57,7 +57,7 @@ class VampPrior(SeededLayer):
             n_components = len(pseudo_inputs)
         self.n_components = check_count("n_components", n_components)
         self.pseudo_inputs = pseudo_inputs
-        self.value_range = None if value_range is None else tuple(value_range)
+        self.value_range = None if value_range is None else plain(tuple(value_range))
         self._posterior_of = None
 
     @property

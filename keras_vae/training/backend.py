@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.arguments import plain
+
 BACKEND = keras.backend.backend()
 # Elsewhere a compiled function takes a batch of any size.
 COMPILES_EACH_SHAPE = BACKEND == "jax"
@@ -156,7 +158,7 @@ def is_cpu() -> bool:
 def normal(shape, seed, dtype: str = "float32"):
     """Draws standard normal noise; arguments as for `keras.random.normal`."""
     if BACKEND != "tensorflow" or not isinstance(seed, keras.random.SeedGenerator):
-        return keras.random.normal(shape, dtype=dtype, seed=seed)
+        return keras.random.normal(shape, dtype=dtype, seed=plain(seed))
     import tensorflow as tf
 
     # stateless_normal gives other numbers under XLA, and made loops 1.5 to 1.9 times as slow.
