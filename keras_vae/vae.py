@@ -697,7 +697,13 @@ class VAE(keras.Model):
             super().save_weights(path, overwrite=True)
 
     def export(
-        self, filepath, format: str = "tf_saved_model", endpoint: str = "reconstruct"
+        self,
+        filepath,
+        format: str = "tf_saved_model",
+        endpoint: str = "reconstruct",
+        draws: bool = False,
+        quantize: str | None = None,
+        representative=None,
     ) -> dict[str, float]:
         """Writes the model for serving, without randomness, and checks what it wrote.
 
@@ -712,6 +718,12 @@ class VAE(keras.Model):
                 one such file per function.
             format: `"tf_saved_model"`, `"onnx"`, `"litert"` or `"torch"`.
             endpoint: the function that a single file holds.
+            draws: whether a SavedModel holds `draw_z` and `draw_x` too, which
+                draw from q(z|x) and p(x|z) by a `seed`.
+            quantize: for LiteRT from TensorFlow, `"float16"`, `"dynamic"` (8-bit
+                weights) or `"int8"` (8-bit activations too); float32 by default.
+            representative: rows of data that `"int8"` measures ranges on, and
+                what is quantized is compared on; `(x, y)` where `score` takes y.
 
         Returns:
             The largest difference between what the file and what the model
@@ -720,10 +732,11 @@ class VAE(keras.Model):
         Raises:
             ValueError: if the model is not built, or a name is unknown.
             RuntimeError: if the backend cannot write the format, or what it
-                wrote does not compute what the model does.
+                wrote does not compute what the model does, quantized to within
+                0.01 (`"float16"`), 0.1 (`"dynamic"`) or 0.2 (`"int8"`).
             ImportError: if a package that the format needs is not installed.
         """
-        return export(self, filepath, format, endpoint)
+        return export(self, filepath, format, endpoint, draws, quantize, representative)
 
     def get_config(self):
         check_format()

@@ -100,3 +100,52 @@ def test_an_exported_function_that_draws_is_found_where_the_model_does_not():
     again = iter([0.0, 0.1])
     with pytest.raises(RuntimeError, match=r"what was written gives other numbers when called"):
         endpoint.largest_difference(lambda x: [x + next(again)], (1,))
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras writes no SavedModel on torch")
+def test_a_saved_model_draws_by_seed_where_asked(x, tmp_path):
+    import tensorflow as tf
+
+    vae = make_vae(likelihood=kv.likelihoods.Gaussian(0.5))
+    vae.build((None, N_FEATURES))
+    assert set(vae.export(tmp_path / "model", draws=True)) == {
+        "reconstruct",
+        "encode",
+        "decode",
+        "score",
+    }
+    served = tf.saved_model.load(str(tmp_path / "model"))
+    rows = np.repeat(x[:1], 4000, axis=0)
+    z = served.draw_z(rows, 1).numpy()
+    np.testing.assert_array_equal(served.draw_z(rows, 1), z)
+    by_name = served.signatures["draw_z"](x=tf.constant(rows), seed=tf.constant(1))
+    np.testing.assert_array_equal(by_name["z"], z)
+    found = vae.encode_distribution(x[:1])
+    assert (np.abs(z.mean(axis=0) - found.z_mean) < 5 * found.z_std / np.sqrt(4000)).all()
+    np.testing.assert_allclose(z.std(axis=0)[None], found.z_std, rtol=0.06)
+    drawn = served.draw_x(np.repeat(found.z_mean, 4000, axis=0), 1).numpy()
+    by_name = served.signatures["draw_x"](z=tf.constant(z), seed=tf.constant(1))
+    assert by_name["x"].shape == drawn.shape == (4000, N_FEATURES)
+    mean = vae.decode(found.z_mean)
+    assert (np.abs(drawn.mean(axis=0) - mean) < 5 * 0.5 / np.sqrt(4000)).all()
+    np.testing.assert_allclose(drawn.std(axis=0), 0.5, rtol=0.06)
+    # Other seeds, and z and x of one seed, have other noise.
+    noise = [z[:, 0], served.draw_z(rows, 2).numpy()[:, 0], drawn[:, 0]]
+    assert np.abs(np.corrcoef(noise) - np.eye(3)).max() < 0.1
+    vae.export(tmp_path / "model")
+    assert not hasattr(tf.saved_model.load(str(tmp_path / "model")), "draw_z")
+
+
+def own_log_likelihood(target, params):
+    return -keras.ops.sum(keras.ops.square(target - params), axis=-1)
+
+
+def test_draws_that_cannot_be_exported_are_refused_with_the_way_round(tmp_path):
+    vae = make_vae(likelihood=own_log_likelihood)
+    vae.build((None, N_FEATURES))
+    for format in ("onnx", "litert", "torch"):
+        with pytest.raises(ValueError, match=r"draws=True goes with .*exp\(z_log_var / 2\)"):
+            vae.export(tmp_path / "model", format=format, draws=True)
+    with pytest.raises(ValueError, match=r"FromFunction has .* no draws of x"):
+        vae.export(tmp_path / "model", draws=True)
+    assert not list(tmp_path.iterdir())

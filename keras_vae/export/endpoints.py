@@ -55,9 +55,13 @@ class Endpoint(NamedTuple):
                 )
 
     def largest_difference(
-        self, run: Callable, batch_sizes: tuple[int, ...], tolerance: float = TOLERANCE
+        self,
+        run: Callable,
+        batch_sizes: tuple[int, ...],
+        tolerance: float = TOLERANCE,
+        examples: list[np.ndarray] | None = None,
     ) -> float:
-        """Compares the exported function with the model's on random input.
+        """Compares the exported function with the model's, on random input by default.
 
         The exported function is called twice, so that one that draws random
         numbers is found even where its first are those of the model.
@@ -67,6 +71,8 @@ class Endpoint(NamedTuple):
                 arrays, in their order or by name.
             batch_sizes: rows of the inputs to try.
             tolerance: the largest difference that is no error.
+            examples: an array per input to try, as a further batch, in place of
+                random numbers.
 
         Returns:
             The largest difference, in parts of the largest value where that is above 1.
@@ -75,8 +81,11 @@ class Endpoint(NamedTuple):
             ExportError: if it is not small, or a shape differs.
         """
         rng, largest = np.random.default_rng(0), 0.0
-        for n in batch_sizes:
-            arrays = self._random_input(rng, n)
+        if examples is None:
+            batches = [self._random_input(rng, n) for n in batch_sizes]
+        else:
+            batches = [[array[:n] for array in examples] for n in (*batch_sizes, None)]
+        for arrays in batches:
             expected = self._outputs_of_model(arrays)
             found, again = (_by_name(run(*arrays), expected) for _ in range(2))
             for name, value in expected.items():
@@ -89,7 +98,10 @@ class Endpoint(NamedTuple):
                     )
                 difference = _difference(value, found[name])
                 if not difference <= tolerance:
-                    raise ExportError(f"{name} differs from the model's by {difference:.1e}.")
+                    raise ExportError(
+                        f"{name} differs from the model's by {difference:.1e}; {tolerance:g} is "
+                        "the most that is let pass."
+                    )
                 largest = max(largest, difference)
         return largest
 

@@ -5,14 +5,18 @@ import functools
 import os
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_vae.draws import GivenSeed
+from keras_vae import draws
 from keras_vae.export.endpoints import endpoints
+from keras_vae.export.refusal import ExportError
 from keras_vae.export.requirements import require
 
 
-def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
+def export_saved_model(
+    vae, filepath: str | os.PathLike, with_draws: bool = False
+) -> dict[str, float]:
     """Writes `vae` as a SavedModel, with no randomness but for what `seed` asks for.
 
     Endpoints, float32, each of any batch size:
@@ -24,6 +28,8 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
         score: x to what `vae.score` returns, `(batch,)`.
         sample: `n` and `seed`, int32 scalars, to the means of p(x|z) at `n`
             draws of the prior. The same seed gives the same draws.
+        draw_z, draw_x, where they are asked for: x and `seed` to `z`, a draw of
+            q(z|x) per row; z and `seed` to `x`, a draw of p(x|z) per row.
 
     Each is an attribute of what `tf.saved_model.load` returns, and a signature,
     whose outputs are named.
@@ -31,6 +37,7 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
     Args:
         vae: a built VAE.
         filepath: the folder to write.
+        with_draws: whether to write `draw_z` and `draw_x` too.
 
     Returns:
         The largest difference of each endpoint from the model, by name.
@@ -54,7 +61,18 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
     served.sample = _sample(vae, archive)
     n, seed = (tf.TensorSpec((), "int32", name) for name in ("n", "seed"))
     signatures["sample"] = _signature(served.sample, "reconstruction", n, seed)
-    served.tracked_variables = archive.variables
+    if with_draws:
+        for name, (function, given, drawn) in _draws(vae).items():
+            specs = [
+                tf.TensorSpec((None, *features), "float32", key) for key, features in given.items()
+            ]
+            specs.append(tf.TensorSpec((), "int32", "seed"))
+            setattr(served, name, archive.add_endpoint(name, function, specs))
+            signatures[name] = _signature(getattr(served, name), drawn, *specs)
+    # TensorFlow's own, as LiteRT's converter takes only these for constants.
+    served.tracked_variables = [
+        v.value if isinstance(v, keras.Variable) else v for v in archive.variables
+    ]
     signatures["serving_default"] = signatures["serve"]
     with _without_infos(tf.get_logger()):  # which name a path that is soon another
         tf.saved_model.save(served, filepath, signatures)
@@ -66,6 +84,8 @@ def export_saved_model(vae, filepath: str | os.PathLike) -> dict[str, float]:
         outputs = loaded.signatures[name](**inputs)
         return {key: value.numpy() for key, value in outputs.items()}
 
+    for name, (_, given, drawn) in _draws(vae).items() if with_draws else ():
+        _check_draws(loaded.signatures[name], name, given, drawn)
     return {
         name: endpoint.largest_difference(functools.partial(run, name), batch_sizes=(1, 3))
         for name, endpoint in known.items()
@@ -94,6 +114,31 @@ def _signature(function, output_name, *specs):
     return named.get_concrete_function()
 
 
+def _draws(vae):
+    """Returns functions that draw by seed, by name, each with its input and its output's name."""
+
+    # Of one seed z and x, and the prior's draws, have noise of their own.
+    def draw_z(x, seed):
+        return draws.z_given(vae, x, [seed, 2**20])
+
+    def draw_x(z, seed):
+        return draws.x_given(vae, z, [seed, 2**21])
+
+    return {
+        "draw_z": (draw_z, {"x": vae.input_features}, "z"),
+        "draw_x": (draw_x, {"z": (vae.latent_dim,)}, "x"),
+    }
+
+
+def _check_draws(run, name, given, drawn):
+    import tensorflow as tf
+
+    inputs = {key: tf.zeros((64, *features)) for key, features in given.items()}
+    first, again = (run(**inputs, seed=tf.constant(1))[drawn].numpy() for _ in range(2))
+    if not np.isfinite(first).all() or (first != again).any():
+        raise ExportError(f"`{name}` gives other draws at a second call with the same seed.")
+
+
 def _sample(vae, archive):
     """Returns the function from `n` and `seed` to means of p(x|z)."""
     import tensorflow as tf
@@ -101,8 +146,8 @@ def _sample(vae, archive):
     number = tf.TensorSpec((), "int32")
 
     def decoded_draws(rows, seed):
-        draws = vae.prior.sample(ops.shape(rows)[0], seed=GivenSeed([seed, 0]))
-        return vae.mean_given(draws)
+        codes = vae.prior.sample(ops.shape(rows)[0], seed=draws.GivenSeed([seed, 0]))
+        return vae.mean_given(codes)
 
     # XLA takes the number of draws from a shape only.
     by_rows = archive.add_endpoint(
