@@ -69,7 +69,8 @@ class CompiledInference:
         """
         compiled = self.compiled.get(name)
         is_float32 = type(x) is np.ndarray and x.dtype is _FLOAT32
-        if is_float32 and compiled is not None and x.shape == (1, *features) and y is seeds is None:
+        is_one = is_float32 and compiled is not None and x.shape == (1, *features)
+        if is_one and y is None and seeds is None:
             if check is not None:
                 check(x)
             return compiled(x)  # the checks below take a tenth of a small model's time
