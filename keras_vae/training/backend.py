@@ -1,6 +1,5 @@
 """The only code that asks which backend runs."""
 
-import contextlib
 import functools
 import importlib
 import math
@@ -17,9 +16,6 @@ from keras_vae.arguments import plain
 BACKEND = keras.backend.backend()
 # Elsewhere a compiled function takes a batch of any size.
 COMPILES_EACH_SHAPE = BACKEND == "jax"
-
-# Bytes of one array whose memory is kept between uses.
-_MAX_SPARE = 2**28
 
 
 def num_replicas() -> int:
@@ -220,41 +216,13 @@ def free_memory() -> int:
     return unknown
 
 
-@contextlib.contextmanager
-def on_device(arrays: tuple, spare: list):
-    """Puts arrays on the device, floats as `keras.config.floatx()`; an array twice is put once.
-
-    On a CPU the backend works on a copy, in memory aligned as it asks for.
-    That memory is kept for the next time: to get it from the system takes
-    longer than to fill it.
-
-    Args:
-        arrays: arrays of any kind, or `None`.
-        spare: memory of earlier uses, taken from and given back to.
-    """
-    put, used = {}, []
+def on_device(arrays: tuple) -> tuple:
+    """Puts arrays on the device, floats as `keras.config.floatx()`; an array twice is put once."""
+    put = {}
     for array in arrays:
-        if array is not None and id(array) not in put:
-            values = as_floatx(array)
-            if is_cpu():
-                used.append(_aligned_memory(values.nbytes, spare))
-                copy = used[-1][: values.nbytes].view(values.dtype).reshape(values.shape)
-                np.copyto(copy, values)
-                values = copy
-            put[id(array)] = _loop_module().to_device(values)
-    yield tuple(None if array is None else put[id(array)] for array in arrays)
-    # Not after an error, when steps may still be running on it.
-    spare += [memory for memory in used if memory.nbytes <= _MAX_SPARE]
-    del spare[:-3]
-
-
-def _aligned_memory(n_bytes, spare):
-    for i, memory in enumerate(spare):
-        if n_bytes <= memory.nbytes <= 2 * n_bytes:
-            return spare.pop(i)
-    memory = np.empty(n_bytes + 64, "uint8")
-    start = -memory.ctypes.data % 64
-    return memory[start : start + n_bytes]
+        if id(array) not in put:
+            put[id(array)] = _loop_module().to_device(as_floatx(array))
+    return tuple(put[id(array)] for array in arrays)
 
 
 def as_floatx(array) -> np.ndarray:
@@ -264,9 +232,9 @@ def as_floatx(array) -> np.ndarray:
     return array.astype(keras.config.floatx()) if is_other_float else array
 
 
-def compiled_loop(model: keras.Model, step: Callable, batch_size: int):
+def compiled_loop(model: keras.Model, step: Callable, pays_off: bool):
     """Returns the backend's loop of steps, see `jax_loop` and `tensorflow_loop`."""
-    return _loop_module().compiled_loop(model, step, batch_size)
+    return _loop_module().compiled_loop(model, step, pays_off)
 
 
 def call_numbers(n: int):

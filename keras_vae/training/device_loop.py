@@ -19,12 +19,16 @@ from keras_vae.training.checks import n_training_rows
 from keras_vae.training.data import in_memory
 
 _ENDS = ("begin", "end")
-# A call makes a tenth of an epoch, so that the progress bar moves, within these bounds.
+# A call makes up to a tenth of an epoch, so that the progress bar moves, within these bounds.
 _CALLS_PER_EPOCH, _MIN_STEPS, _MAX_STEPS = 10, 50, 200
+# The rows of a call lie together on the device.
+_MAX_BYTES = 2**26
+# Of each phase and size of a batch; those that were used last are kept.
+_MAX_LOOPS = 4
 
 
 class CompiledLoops:
-    """The compiled loops of a model and the memory of their data.
+    """The compiled loops of a model, of the sizes of a batch that were used last.
 
     An object that Keras and TensorFlow do not look into, as it is no part of the model's state.
 
@@ -38,15 +42,33 @@ class CompiledLoops:
 
     def clear(self) -> None:
         """Forgets what was compiled, as a model that is compiled anew must."""
-        self.made, self.spare_memory = {}, []
+        self.made, self.n_steps = {}, {}
 
-    def __call__(self, phase: str, batch_size: int) -> tuple[Callable, Callable]:
-        """Returns the loop of "train" or "test" steps of that size, made when first asked for."""
+    def __call__(self, phase: str, batch_size: int, n_steps: int) -> tuple[Callable, Callable]:
+        """Returns the loop of "train" or "test" steps of that size, made when first asked for.
+
+        Args:
+            phase: "train" or "test".
+            batch_size: rows of a step.
+            n_steps: steps to be made, which count for whether compiling pays off.
+        """
         key = (phase, batch_size)
-        if key not in self.made:
+        self.n_steps[key] = self.n_steps.pop(key, 0) + n_steps  # last, as used last
+        pays_off = compiler.pays_off(self.model, self.n_steps[key])
+        loop, made_to_pay_off = self.made.get(key, (None, None))
+        if pays_off != made_to_pay_off:
+            # What is not compiled for its sizes serves them all.
+            loop = self._loop_of_any_size(phase) if not pays_off else None
             step = self.model.train_step if phase == "train" else self.model.test_step
-            self.made[key] = backend.compiled_loop(self.model, step, batch_size)
-        return self.made[key]
+            loop = loop or backend.compiled_loop(self.model, step, pays_off)
+            self.made[key] = loop, pays_off
+        if len(self.made) > _MAX_LOOPS:
+            del self.made[next(used for used in self.n_steps if used in self.made)]
+        return loop
+
+    def _loop_of_any_size(self, phase):
+        made = [loop for (p, _), (loop, paid) in self.made.items() if p == phase and not paid]
+        return made[0] if made else None
 
 
 class DeviceLoop:
@@ -55,7 +77,7 @@ class DeviceLoop:
     Args:
         compiled: the two functions of `backend.compiled_loop`.
         batch_size: rows of a step.
-        data: a tuple of arrays on the device, or `None`.
+        data: a tuple of arrays on the device.
         n_rows: how many of their rows an epoch takes.
         orders: gives those rows, in their order, for each epoch.
     """
@@ -68,8 +90,7 @@ class DeviceLoop:
         self.data = data
         self.orders = orders
         self.n_steps = math.ceil(n_rows / batch_size)
-        steps = self.n_steps // _CALLS_PER_EPOCH
-        self.steps_per_call = max(_MIN_STEPS, min(steps, _MAX_STEPS))
+        self.steps_per_call = _steps_per_call(self.n_steps, batch_size * _row_bytes(data))
         self.n_calls = math.ceil(self.n_steps / self.steps_per_call)
 
     def __call__(self, *args):
@@ -83,12 +104,24 @@ class DeviceLoop:
         rows = self.order[number * size : (number + 1) * size]
         n_steps, n_rest = divmod(len(rows), self.batch_size)
         if n_steps:
-            # Of one length, so that nothing is compiled anew.
-            result = self.many(*state, self.data, np.resize(rows, size), np.int32(n_steps))
+            batches = rows[: len(rows) - n_rest].reshape(n_steps, self.batch_size)
+            result = self.many(*state, self.data, batches, self.steps_per_call)
             state = [result[1]] if state else []
         if n_rest:
             result = self.one(*state, self.data, rows[-n_rest:])
         return result
+
+
+def _steps_per_call(n_steps, step_bytes):
+    """Returns one of few numbers, as some backends compile each."""
+    steps = _MIN_STEPS
+    while steps < _MAX_STEPS and 2 * steps * _CALLS_PER_EPOCH <= n_steps:
+        steps *= 2
+    return max(1, min(steps, _MAX_BYTES // step_bytes))
+
+
+def _row_bytes(data):
+    return sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in data)
 
 
 class StepCallbacks(keras.callbacks.CallbackList):
@@ -192,24 +225,23 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     test_batch_size = options.pop("validation_batch_size", None) or batch_size
     validation_split = options.pop("validation_split", 0.0)
     validation_data = options.pop("validation_data", None)
-    n, test_loop, spare_memory = len(x), None, vae.compiled_loops.spare_memory
-    with contextlib.ExitStack() as stack:
-        data = stack.enter_context(backend.on_device(arrays, spare_memory))
-        if validation_data is not None and in_memory(validation_data[0]):
-            test_data = stack.enter_context(backend.on_device(validation_data, spare_memory))
-            test_loop = _loop(vae, "test", test_batch_size, test_data, len(validation_data[0]))
-        elif validation_data is None and validation_split:
-            n = n_training_rows(x, validation_split)
-            test_loop = _loop(vae, "test", test_batch_size, data, len(x), start=n)
-        if test_loop:
-            validation_data, test_batch_size = (backend.call_numbers(test_loop.n_calls),), 1
+    data, n, test_loop = _on_device(arrays), len(x), None
+    epochs = options.get("epochs", 1)
+    if validation_data is not None and in_memory(validation_data[0]):
+        n_test, test_data = len(validation_data[0]), _on_device(validation_data)
+        test_loop = _loop(vae, "test", test_batch_size, test_data, n_test, epochs=epochs)
+    elif validation_data is None and validation_split:
+        n = n_training_rows(x, validation_split)
+        test_loop = _loop(vae, "test", test_batch_size, data, len(x), start=n, epochs=epochs)
+    if test_loop:
+        validation_data, test_batch_size = (backend.call_numbers(test_loop.n_calls),), 1
 
-        orders = None
-        if options.pop("shuffle", True):
-            orders = (vae.row_order.next(n) for _ in itertools.count())
-        loop = _loop(vae, "train", batch_size, data, n, orders=orders)
-        callbacks = _callbacks(vae, loop, options, options.get("epochs", 1), add_history=True)
-        stack.enter_context(_in_place_of_steps(vae, loop, test_loop))
+    orders = None
+    if options.pop("shuffle", True):
+        orders = (vae.row_order.next(n) for _ in itertools.count())
+    loop = _loop(vae, "train", batch_size, data, n, orders=orders, epochs=epochs)
+    callbacks = _callbacks(vae, loop, options, epochs, add_history=True)
+    with _in_place_of_steps(vae, loop, test_loop):
         return keras.Model.fit(
             vae,
             backend.call_numbers(loop.n_calls),
@@ -227,18 +259,22 @@ def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
     if not applies(vae, arrays, options):
         x, y, sample_weight = row_order.for_keras(arrays, batch_size)
         return keras.Model.evaluate(vae, x, y, batch_size, sample_weight=sample_weight, **options)
-    with backend.on_device(arrays, vae.compiled_loops.spare_memory) as data:
-        loop = _loop(vae, "test", batch_size or 32, data, len(x))
-        options["callbacks"] = _callbacks(vae, loop, options)
-        with _in_place_of_steps(vae, vae.train_function, loop):
-            numbers = backend.call_numbers(loop.n_calls)
-            return keras.Model.evaluate(vae, numbers, batch_size=1, **options)
+    loop = _loop(vae, "test", batch_size or 32, _on_device(arrays), len(x))
+    options["callbacks"] = _callbacks(vae, loop, options)
+    with _in_place_of_steps(vae, vae.train_function, loop):
+        numbers = backend.call_numbers(loop.n_calls)
+        return keras.Model.evaluate(vae, numbers, batch_size=1, **options)
 
 
-def _loop(vae, phase, batch_size, data, stop, start=0, orders=None):
+def _on_device(arrays):
+    return backend.on_device(tuple(array for array in arrays if array is not None))
+
+
+def _loop(vae, phase, batch_size, data, stop, start=0, orders=None, epochs=1):
     """Returns a loop over the rows from `start` to `stop`, in their order without `orders`."""
     orders = orders or itertools.repeat(np.arange(start, stop))
-    compiled = vae.compiled_loops(phase, batch_size)
+    n_steps = epochs * math.ceil((stop - start) / batch_size)
+    compiled = vae.compiled_loops(phase, batch_size, n_steps)
     return DeviceLoop(compiled, batch_size, data, stop - start, orders)
 
 

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 from jax import numpy as jnp
 
+from keras_vae.training.backend import is_cpu
 
-def to_device(array: np.ndarray) -> jax.Array:
-    """Returns `array` on the device; a CPU uses its memory, if that is aligned."""
-    return jax.device_put(array, may_alias=True)
+
+def to_device(array: np.ndarray) -> np.ndarray | jax.Array:
+    """Returns `array` on the device, for which a CPU has nothing to do."""
+    return array if is_cpu() else jax.device_put(array)
 
 
 def call_numbers(n: int) -> np.ndarray:
@@ -19,25 +21,22 @@ def call_numbers(n: int) -> np.ndarray:
     return np.arange(n)
 
 
-def compiled_loop(model: keras.Model, step: Callable, batch_size: int) -> tuple[Callable, Callable]:
+def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[Callable, Callable]:
     """Compiles steps over rows of data that lies on the device.
 
     Args:
         model: the model.
         step: its `train_step` or `test_step`, from `(state, batch)` to `(logs, state)`.
-        batch_size: rows of a step.
+        pays_off: whether many steps will be made; a step takes as long to compile alone.
 
     Returns:
-        `many(state, data, rows, n_steps)`, which makes `n_steps` steps over
-        the first of `rows`, and `one(state, data, rows)`, which makes one step
-        over all of them. Both give `(logs, state)` of the last step. `data` is
-        a tuple of arrays or `None`.
+        `many(state, data, rows, n_most)`, which makes a step over each row of
+        `rows`, of shape (steps, batch), of which there are `n_most` at most,
+        and `one(state, data, rows)`, which makes one step over rows of any
+        number. Both give `(logs, state)` of the last step.
     """
     # Jitted, so that it is traced once, for the names of its logs and for the loop.
     step = jax.jit(step)
-
-    def take(data, rows):
-        return jax.tree.map(lambda array: array.at[rows].get(mode="promise_in_bounds"), data)
 
     def metrics(state):
         with keras.StatelessScope(
@@ -47,22 +46,33 @@ def compiled_loop(model: keras.Model, step: Callable, batch_size: int) -> tuple[
 
     # The number of steps is an argument, so that one program makes any number.
     @partial(jax.jit, donate_argnums=0)
-    def many(state, data, rows, n_steps):
-        shapes, _ = jax.eval_shape(step, state, take(data, rows[:batch_size]))
+    def loop(state, batches, n_steps):
+        shapes, _ = jax.eval_shape(step, state, tuple(array[0] for array in batches))
         # Metrics need not be computed at each step; other logs, of a user's step, must be.
         are_metrics = shapes.keys() == jax.eval_shape(metrics, state).keys()
         logs = {} if are_metrics else jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
         def one_more(i, carry):
-            batch = jax.lax.dynamic_slice_in_dim(rows, i * batch_size, batch_size)
-            logs, state = step(carry[1], take(data, batch))
+            logs, state = step(carry[1], tuple(array[i] for array in batches))
             return {} if are_metrics else logs, state
 
         logs, state = jax.lax.fori_loop(0, n_steps, one_more, (logs, state))
         return metrics(state) if are_metrics else logs, state
 
-    @partial(jax.jit, donate_argnums=0)
+    rest = jax.jit(step, donate_argnums=0)
+
+    def many(state, data, rows, n_most):
+        # Of one length, so that nothing is compiled anew.
+        all_rows = np.resize(rows, (n_most, rows.shape[1]))
+        return loop(state, _take(data, all_rows), np.int32(len(rows)))
+
     def one(state, data, rows):
-        return step(state, take(data, rows))
+        return rest(state, _take(data, rows))
 
     return many, one
+
+
+def _take(data, rows):
+    # NumPy, as XLA compiles each size of the data, and takes longer.
+    take = np.take if is_cpu() else jnp.take
+    return tuple(take(array, rows, axis=0) for array in data)

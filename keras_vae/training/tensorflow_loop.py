@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable
 
 import keras
@@ -14,11 +15,9 @@ from keras_vae.training.backend import is_cpu
 _ALIASED = ("float32", "float64", "uint8", "int32", "int64")
 
 
-def to_device(array: np.ndarray) -> tf.Tensor:
-    """Returns `array` on the device; a CPU uses its memory."""
-    if is_cpu() and array.dtype.name in _ALIASED:
-        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-    return tf.convert_to_tensor(array)
+def to_device(array: np.ndarray) -> np.ndarray | tf.Tensor:
+    """Returns `array` on the device, for which a CPU has nothing to do."""
+    return array if is_cpu() else tf.convert_to_tensor(array)
 
 
 @functools.lru_cache(maxsize=8)
@@ -32,40 +31,38 @@ def call_numbers(n: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(n).with_options(options)
 
 
-def compiled_loop(model: keras.Model, step: Callable, batch_size: int) -> tuple[Callable, Callable]:
+def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[Callable, Callable]:
     """Compiles steps over rows of data that lies on the device.
 
     Args:
         model: the compiled model.
         step: its `train_step` or `test_step`, from a batch to logs.
-        batch_size: rows of a step.
+        pays_off: whether enough steps will be made to earn what XLA takes to compile.
 
     Returns:
-        `many(data, rows, n_steps)`, which makes `n_steps` steps over the first
-        of `rows`, and `one(data, rows)`, which makes one step over all of them.
-        Both give the logs of the last step. `data` is a tuple of arrays or `None`.
+        `many(data, rows, n_most)`, which makes a step over each row of `rows`,
+        of shape (steps, batch), of which there are `n_most` at most, and
+        `one(data, rows)`, which makes one step over rows of any number. Both
+        give the logs of the last step.
     """
-    xla = compiler.loops_by_xla(model)
 
-    # A function of its own, so that it is traced once, for the names of its logs and for the loop.
-    @tf.function(autograph=False)
-    def traced_step(batch):
-        with contextlib.nullcontext() if xla else _update_by_xla(model):
+    def batch_step(batch):
+        with _update_by_xla(model) if pays_off else contextlib.nullcontext():
             return step(batch)
 
-    def take(data, rows):
-        return tuple(None if array is None else tf.gather(array, rows) for array in data)
+    # Traced once, for the names of its logs, the loop and batches of any size.
+    traced_step = _of_any_size(batch_step, n_axes=1)
 
     # The number of steps is an argument, so that one graph makes any number.
-    def many(data, rows, n_steps):
-        batch = take(data, rows[:batch_size])
-        specs = traced_step.get_concrete_function(batch).structured_outputs
+    def loop(batches, n_steps):
+        concrete_step = traced_step(tuple(array[0] for array in batches))
+        specs = concrete_step.structured_outputs
         # Metrics need not be computed at each step; other logs, of a user's step, must be.
         are_metrics = specs.keys() == model.get_metrics_result().keys()
         logs = {} if are_metrics else {k: tf.zeros(x.shape, x.dtype) for k, x in specs.items()}
 
         def one_more(i, _):
-            logs = traced_step(take(data, tf.slice(rows, [i * batch_size], [batch_size])))
+            logs = concrete_step(tuple(array[i] for array in batches))
             return i + 1, {} if are_metrics else logs
 
         _, logs = tf.while_loop(
@@ -73,34 +70,68 @@ def compiled_loop(model: keras.Model, step: Callable, batch_size: int) -> tuple[
         )
         return model.get_metrics_result() if are_metrics else logs
 
-    def one(data, rows):
-        return traced_step(take(data, rows))
-
-    return _compiled(many, xla, model.jit_compile), _compiled(one, xla, model.jit_compile)
-
-
-def _compiled(function, xla, required):
-    """Compiles `function`, without XLA if that cannot and is not `required`."""
-    # A partial: TensorFlow counts traces by code, and warns where many models have the same.
-    function = functools.partial(function)
-    compiled = tf.function(function, jit_compile=xla, autograph=False)
-    if not xla or required:
-        return compiled
+    graph_loop = _of_any_size(loop, n_axes=2)
+    compiled = None
+    if pays_off and compiler.loops_by_xla(model):
+        # A partial: TensorFlow counts traces by code, and warns where many models have the same.
+        compiled = tf.function(functools.partial(loop), jit_compile=True, autograph=False)
     works = False
 
-    def by_xla_or_without(*args):
+    def many(data, rows, n_most):
         nonlocal compiled, works
-        try:
-            result = compiled(*args)
-        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-            if works:
-                raise
-            compiled = tf.function(function, autograph=False)
-            result = compiled(*args)
-        works = True
-        return result
+        n_steps = tf.constant(len(rows))
+        if compiled is not None:
+            # Of one length, as XLA compiles each.
+            batches = _take(data, np.resize(rows, (n_most, rows.shape[1])))
+            try:
+                logs = compiled(batches, n_steps)
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                if works or model.jit_compile:
+                    raise
+                compiled = None  # what XLA cannot compile runs without it
+            else:
+                works = True
+                return logs
+        batches = _take(data, rows)
+        return graph_loop(batches, n_steps)(batches, n_steps)
 
-    return by_xla_or_without
+    def one(data, rows):
+        # Not by XLA, which would compile each number of rows.
+        batch = _take(data, rows)
+        return traced_step(batch)(batch)
+
+    return many, one
+
+
+def _take(data, rows):
+    return tuple(_rows_of(array, rows) for array in data)
+
+
+def _rows_of(array, rows):
+    if not is_cpu():
+        return tf.gather(array, rows)
+    if array.dtype.name not in _ALIASED:
+        return tf.convert_to_tensor(np.take(array, rows, axis=0))
+    # In memory aligned as TensorFlow needs it, which to copy takes longer than to fill.
+    shape = (*rows.shape, *array.shape[1:])
+    memory = np.empty(math.prod(shape) * array.itemsize + 64, "uint8")
+    start = -memory.ctypes.data % 64
+    taken = memory[start : len(memory) - 64 + start].view(array.dtype).reshape(shape)
+    np.take(array, rows, axis=0, out=taken, mode="clip")
+    return tf.experimental.dlpack.from_dlpack(taken.__dlpack__())
+
+
+def _of_any_size(function, n_axes):
+    """Returns what gives the graph of `function(arrays, ...)` for any sizes of the first axes."""
+    # A partial: TensorFlow counts traces by code, and warns where many models have the same.
+    graph = tf.function(functools.partial(function), autograph=False)
+
+    def concrete(arrays, *others):
+        free = (None,) * n_axes
+        specs = tuple(tf.TensorSpec((*free, *x.shape[n_axes:]), x.dtype) for x in arrays)
+        return graph.get_concrete_function(specs, *map(tf.TensorSpec.from_tensor, others))
+
+    return concrete
 
 
 @contextlib.contextmanager
