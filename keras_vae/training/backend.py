@@ -165,6 +165,14 @@ def normal(shape, seed, dtype: str = "float32"):
     return tf.cast(math.sqrt(2.0) * tf.math.erfinv(uniform), dtype)
 
 
+def noise_is_by_element() -> bool:
+    """Returns whether JAX draws the same first rows of noise for any number of rows."""
+    import jax
+
+    is_threefry = jax.config.jax_default_prng_impl == "threefry2x32"
+    return is_threefry and jax.config.jax_threefry_partitionable
+
+
 def normal_cdf(x):
     """Returns the distribution function of the standard normal, of a tensor."""
     x = x / math.sqrt(2.0)

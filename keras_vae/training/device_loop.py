@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
-from keras_vae.training import backend, compiler, row_order
+from keras_vae.training import backend, compiler, last_batch, row_order
 from keras_vae.training.checks import n_training_rows
 from keras_vae.training.data import in_memory
 
@@ -80,15 +80,23 @@ class DeviceLoop:
         data: a tuple of arrays on the device.
         n_rows: how many of their rows an epoch takes.
         orders: gives those rows, in their order, for each epoch.
+        filler: a row of weight zero to fill the last batch up with, if there is one.
     """
 
     def __init__(
-        self, compiled: tuple, batch_size: int, data: tuple, n_rows: int, orders: Iterator
+        self,
+        compiled: tuple,
+        batch_size: int,
+        data: tuple,
+        n_rows: int,
+        orders: Iterator,
+        filler: int | None = None,
     ):
         self.many, self.one = compiled
         self.batch_size = batch_size
         self.data = data
         self.orders = orders
+        self.filler = filler
         self.n_steps = math.ceil(n_rows / batch_size)
         self.steps_per_call = _steps_per_call(self.n_steps, batch_size * _row_bytes(data))
         self.n_calls = math.ceil(self.n_steps / self.steps_per_call)
@@ -102,6 +110,9 @@ class DeviceLoop:
             self.order = np.asarray(next(self.orders), "int32")
         size = self.steps_per_call * self.batch_size
         rows = self.order[number * size : (number + 1) * size]
+        if self.filler is not None:
+            missing = -len(rows) % self.batch_size
+            rows = np.append(rows, np.full(missing, self.filler, "int32"))
         n_steps, n_rest = divmod(len(rows), self.batch_size)
         if n_steps:
             batches = rows[: len(rows) - n_rest].reshape(n_steps, self.batch_size)
@@ -225,10 +236,10 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     test_batch_size = options.pop("validation_batch_size", None) or batch_size
     validation_split = options.pop("validation_split", 0.0)
     validation_data = options.pop("validation_data", None)
-    data, n, test_loop = _on_device(arrays), len(x), None
+    data, n, test_loop = _on_device(vae, arrays), len(x), None
     epochs = options.get("epochs", 1)
     if validation_data is not None and in_memory(validation_data[0]):
-        n_test, test_data = len(validation_data[0]), _on_device(validation_data)
+        n_test, test_data = len(validation_data[0]), _on_device(vae, validation_data)
         test_loop = _loop(vae, "test", test_batch_size, test_data, n_test, epochs=epochs)
     elif validation_data is None and validation_split:
         n = n_training_rows(x, validation_split)
@@ -259,14 +270,16 @@ def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
     if not applies(vae, arrays, options):
         x, y, sample_weight = row_order.for_keras(arrays, batch_size)
         return keras.Model.evaluate(vae, x, y, batch_size, sample_weight=sample_weight, **options)
-    loop = _loop(vae, "test", batch_size or 32, _on_device(arrays), len(x))
+    loop = _loop(vae, "test", batch_size or 32, _on_device(vae, arrays), len(x))
     options["callbacks"] = _callbacks(vae, loop, options)
     with _in_place_of_steps(vae, vae.train_function, loop):
         numbers = backend.call_numbers(loop.n_calls)
         return keras.Model.evaluate(vae, numbers, batch_size=1, **options)
 
 
-def _on_device(arrays):
+def _on_device(vae, arrays):
+    if last_batch.is_filled(vae):
+        arrays = last_batch.with_row_of_weight_zero(arrays)
     return backend.on_device(tuple(array for array in arrays if array is not None))
 
 
@@ -275,7 +288,8 @@ def _loop(vae, phase, batch_size, data, stop, start=0, orders=None, epochs=1):
     orders = orders or itertools.repeat(np.arange(start, stop))
     n_steps = epochs * math.ceil((stop - start) / batch_size)
     compiled = vae.compiled_loops(phase, batch_size, n_steps)
-    return DeviceLoop(compiled, batch_size, data, stop - start, orders)
+    filler = len(data[0]) if last_batch.is_filled(vae) else None
+    return DeviceLoop(compiled, batch_size, data, stop - start, orders, filler)
 
 
 def _callbacks(vae, loop, options, epochs=1, add_history=False):

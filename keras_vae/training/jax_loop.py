@@ -10,6 +10,9 @@ from jax import numpy as jnp
 
 from keras_vae.training.backend import is_cpu
 
+# Sizes of the last batch whose programs are kept.
+_MAX_SIZES = 4
+
 
 def to_device(array: np.ndarray) -> np.ndarray | jax.Array:
     """Returns `array` on the device, for which a CPU has nothing to do."""
@@ -59,7 +62,7 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
         logs, state = jax.lax.fori_loop(0, n_steps, one_more, (logs, state))
         return metrics(state) if are_metrics else logs, state
 
-    rest = jax.jit(step, donate_argnums=0)
+    rest, sizes = jax.jit(step, donate_argnums=0), set()
 
     def many(state, data, rows, n_most):
         # Of one length, so that nothing is compiled anew.
@@ -67,12 +70,19 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
         return loop(state, _take(data, all_rows), np.int32(len(rows)))
 
     def one(state, data, rows):
+        if len(rows) not in sizes:
+            if len(sizes) == _MAX_SIZES:
+                rest.clear_cache()
+                sizes.clear()
+            sizes.add(len(rows))
         return rest(state, _take(data, rows))
 
     return many, one
 
 
 def _take(data, rows):
-    # NumPy, as XLA compiles each size of the data, and takes longer.
+    # NumPy, as XLA compiles each size of the data, and takes longer. The last row stands for
+    # those behind it.
     take = np.take if is_cpu() else jnp.take
-    return tuple(take(array, rows, axis=0) for array in data)
+    taken = {key: take(x, rows, axis=0, mode="clip") for key, x in {id(x): x for x in data}.items()}
+    return tuple(taken[id(x)] for x in data)

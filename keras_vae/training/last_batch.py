@@ -1,0 +1,72 @@
+"""Where the last batch of an epoch is filled up with rows of weight zero.
+
+JAX compiles each size of a batch, for 1 to 2 s and 5 MB, and then has one size only.
+"""
+
+import keras
+import numpy as np
+
+from keras_vae.likelihoods import FromFunction
+from keras_vae.objectives import ELBO, kl_divergence
+from keras_vae.training import backend
+
+_FOLDERS = (
+    "keras_vae.",
+    "keras.src.models.",
+    *(
+        f"keras.src.layers.{name}."
+        for name in ("core", "convolutional", "pooling", "reshaping", "merging", "activations",
+                     "normalization", "regularization", "attention")
+    ),
+)  # fmt: skip
+_MAY_MIX_ROWS = (
+    keras.layers.Lambda,
+    keras.layers.ActivityRegularization,
+    keras.layers.EinsumDense,
+    FromFunction,
+)
+
+
+def is_filled(vae: keras.Model) -> bool:
+    """Returns whether that helps and changes nothing at all of a step, its noise included.
+
+    That needs all that is computed before the mean over the batch to be computed row by row.
+    It is so of the parts known here; of others nobody knows.
+    """
+    parts = (vae.encoder, vae.decoder, vae.likelihood, vae.prior)
+    return (
+        backend.COMPILES_EACH_SHAPE
+        and backend.noise_is_by_element()
+        and type(vae).__module__ == "keras_vae.vae"
+        and type(vae.objective) is ELBO
+        and vae.objective.kl_divergence is kl_divergence
+        and vae.regularizer is None
+        # Metrics count all rows alike.
+        and vae._compile_metrics is None
+        and all(_computes_by_row(layer) for part in parts for layer in part._flatten_layers())
+    )
+
+
+def _computes_by_row(layer):
+    activation = getattr(layer, "activation", None)
+    return (
+        type(layer).__module__.startswith(_FOLDERS)
+        and not isinstance(layer, _MAY_MIX_ROWS)
+        # Such as the statistics of batches.
+        and not layer.non_trainable_weights
+        and layer.activity_regularizer is None
+        and getattr(activation, "__module__", "keras.").startswith("keras.")
+        # Operations of a functional model that are no layers.
+        and all(isinstance(x, keras.layers.Layer) for x in getattr(layer, "operations", ()))
+    )
+
+
+def with_row_of_weight_zero(arrays: tuple) -> tuple:
+    """Returns `(x, y, weights)`, whose row `len(x)` is the last of x and y, of weight zero.
+
+    Args:
+        arrays: x, y and the sample weights, `None` where there are none.
+    """
+    x, y, weights = (*arrays, None, None)[:3]
+    weights = np.ones(len(x), "float32") if weights is None else backend.as_floatx(weights)
+    return x, x if y is None else y, np.concatenate([weights, np.zeros_like(weights[:1])])
