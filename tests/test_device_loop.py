@@ -101,6 +101,19 @@ def test_metrics_schedules_and_objectives_with_state(x):
 
 
 @needs_loop
+def test_a_network_that_takes_the_batch_as_one_and_a_small_last_batch(x):
+    def encoder():
+        layers = [keras.layers.Dense(8), keras.layers.BatchNormalization()]
+        return kv.VariationalEncoder(3, keras.Sequential(layers))
+
+    assert_same_runs(
+        x,
+        encoder=encoder,
+        fit_kwargs={"batch_size": 100, "validation_split": 0.3},
+    )
+
+
+@needs_loop
 def test_mixed_precision(x):
     keras.config.set_dtype_policy("mixed_float16")
     try:
