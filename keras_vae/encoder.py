@@ -119,9 +119,10 @@ class VariationalEncoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        config = copy.deepcopy(config)  # Keras's own layers change what they are given
+        config = dict(config)
         for part in ("network", "posterior"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
+            # Of a copy, as Keras's own layers change what they are given.
+            config[part] = keras.saving.deserialize_keras_object(copy.deepcopy(config[part]))
         return cls(**config)
 
 

@@ -24,10 +24,17 @@ REGISTERED = {
 
 
 @keras.saving.register_keras_serializable(package="tests")
-def unit_normal(params):
+def normal(params, scale):
     import tensorflow_probability as tfp
 
-    return tfp.distributions.Normal(params, 1.0)
+    return tfp.distributions.Normal(params, scale)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def wide(scale):
+    import tensorflow_probability as tfp
+
+    return tfp.distributions.Normal(0.0, scale)
 
 
 def recurrent():
@@ -44,9 +51,9 @@ def recurrent_vae():
 
 
 ARGUMENTS = {
-    "LikelihoodFromDistribution": (unit_normal,),
-    "FromDistribution": (unit_normal, {"scale": np.ones(3)}),
-    "FromFunction": (unit_normal,),
+    "LikelihoodFromDistribution": (normal, {"scale": np.ones(3)}),
+    "FromDistribution": (wide, {"scale": np.ones(3)}),
+    "FromFunction": (normal,),
     "Masked": (kv.likelihoods.Gaussian("learned"),),
     "ConvDecoder": ((8, 8, 1),),
     "DenseDecoder": (5,),

@@ -1,6 +1,5 @@
 """FromDistribution: a likelihood made of a TensorFlow Probability distribution."""
 
-import copy
 from collections.abc import Callable
 
 import keras
@@ -100,13 +99,13 @@ class FromDistribution(Likelihood):
         return {
             **super().get_config(),
             "function": keras.saving.serialize_keras_object(self.function),
-            "weights": self._start,
+            "weights": {k: np.array(v).tolist() for k, v in self._start.items()},
             "params_per_feature": self.params_per_feature,
         }
 
     @classmethod
     def from_config(cls, config):
-        config = copy.deepcopy(config)
+        config = dict(config)
         config["function"] = keras.saving.deserialize_keras_object(config["function"])
         config["weights"] = {k: np.array(v, "float32") for k, v in config["weights"].items()}
         return cls(**config)

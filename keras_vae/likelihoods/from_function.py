@@ -1,6 +1,5 @@
 """FromFunction: a likelihood made of the user's own log-likelihood function."""
 
-import copy
 from collections.abc import Callable
 
 import keras
@@ -51,7 +50,7 @@ class FromFunction(Likelihood):
 
     @classmethod
     def from_config(cls, config):
-        config = copy.deepcopy(config)
+        config = dict(config)
         for name in ("log_likelihood", "mean"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)

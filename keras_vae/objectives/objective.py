@@ -101,8 +101,8 @@ class Objective:
 
     @classmethod
     def from_config(cls, config):
-        config = copy.deepcopy(config)
-        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
+        copies = {name: copy.deepcopy(value) for name, value in config.items()}
+        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in copies.items()})
 
 
 def check_has(objective: Objective, posterior: type, method: str, why: str) -> None:

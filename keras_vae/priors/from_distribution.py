@@ -1,6 +1,5 @@
 """FromDistribution: a prior that is a TensorFlow Probability distribution."""
 
-import copy
 from collections.abc import Callable
 
 import keras
@@ -101,12 +100,12 @@ class FromDistribution(SeededLayer):
         return {
             **super().get_config(),
             "distribution": keras.saving.serialize_keras_object(self.function),
-            "weights": self._start,
+            "weights": {k: np.array(v).tolist() for k, v in self._start.items()},
         }
 
     @classmethod
     def from_config(cls, config):
-        config = copy.deepcopy(config)
+        config = dict(config)
         config["distribution"] = keras.saving.deserialize_keras_object(config["distribution"])
         config["weights"] = {k: np.array(v, "float32") for k, v in config["weights"].items()}
         return cls(**config)
