@@ -18,7 +18,7 @@ from data_forms import (
     sparse_tensor,
     tf_dataset,
 )
-from helpers import N_FEATURES, make_vae, set_same_weights
+from helpers import N_FEATURES, assert_same_logs, make_vae, set_same_weights
 from scipy import sparse
 
 import keras_vae as kv
@@ -91,8 +91,7 @@ def test_fit_takes_rows_in_every_form_as_it_does_the_array(x, name, runs_on_the_
     expected, history = runs_on_the_array[shuffled]
     found, other = trained(lambda vae: shuffled(vae, ROWS[name](x)))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    for log, values in history.items():
-        np.testing.assert_allclose(other[log], values, rtol=1e-5, err_msg=log)
+    assert_same_logs(other, history, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", trained_on(FORMS))
@@ -112,7 +111,7 @@ def evaluated(x):
 def test_evaluate_takes_every_form(x, name, evaluated):
     vae, logs = evaluated
     found = vae.evaluate(FORMS[name](x), verbose=0, return_dict=True)
-    np.testing.assert_allclose(list(found.values()), list(logs.values()), rtol=1e-5)
+    assert_same_logs(found, logs, rtol=1e-5)
 
 
 def test_targets_and_weights_in_other_forms(x):
