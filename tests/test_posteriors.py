@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from helpers import assert_close, gradient, make_vae, to_numpy
 from keras import ops
-from scipy import special, stats
+from scipy import stats
 
 import keras_vae as kv
-from keras_vae.posteriors import FullCovarianceNormal, VonMisesFisher
+from keras_vae.posteriors import FullCovarianceNormal
 
 RNG = np.random.default_rng(0)
 
@@ -71,88 +71,6 @@ def test_full_covariance_samples_follow_it(full):
     )[..., 0]
     assert stats.kstest(white.ravel(), stats.norm.cdf).pvalue > 1e-3
     assert np.abs(np.corrcoef(white[:, 0].T) - np.eye(3)).max() < 0.1
-
-
-# von Mises-Fisher
-
-
-def unit_vectors(n, d):
-    z = RNG.normal(size=(n, d))
-    return z / np.linalg.norm(z, axis=1, keepdims=True)
-
-
-@pytest.mark.parametrize("d", [2, 3, 5, 20, 100])
-@pytest.mark.parametrize("kappa", [0.1, 1.0, 10.0, 300.0, 5000.0])
-def test_von_mises_fisher_agrees_with_scipy(d, kappa):
-    mu = unit_vectors(3, d)
-    posterior = VonMisesFisher(mu, np.full((3, 1), kappa))
-    # Near its peak, where its draws are.
-    z = mu + unit_vectors(3, d) / np.sqrt(kappa)
-    z /= np.linalg.norm(z, axis=1, keepdims=True)
-    references = [stats.vonmises_fisher(m, kappa) for m in mu]
-    log_prob = [r.logpdf(point) for r, point in zip(references, z, strict=True)]
-    np.testing.assert_allclose(to_numpy(posterior.log_prob(z)), log_prob, rtol=1e-4, atol=1e-3)
-    length = special.ive(d / 2, kappa) / special.ive(d / 2 - 1, kappa)
-    if length > 0:  # both underflow where d is large and κ small
-        np.testing.assert_allclose(to_numpy(posterior.mean()), length * mu, rtol=1e-4, atol=1e-5)
-    prior = kv.priors.UniformOnSphere()
-    kl = special.gammaln(d / 2) - np.log(2) - d / 2 * np.log(np.pi)
-    kl = -kl - np.array([r.entropy() for r in references])
-    np.testing.assert_allclose(to_numpy(posterior.kl_divergence(prior)), kl, rtol=1e-4, atol=2e-4)
-
-
-def test_von_mises_fisher_of_features_of_zero_has_a_direction():
-    head = kv.posteriors.VonMisesFisherHead()
-    head.latent_dim = 4
-    head.build((None, 3))
-    z_mean = to_numpy(head(np.zeros((2, 3), "float32"))["z_mean"])
-    np.testing.assert_allclose(np.linalg.norm(z_mean, axis=1), 1.0, rtol=1e-5)
-
-
-def test_von_mises_fisher_agrees_with_tensorflow_probability():
-    import tensorflow_probability as tfp
-
-    mu, z = unit_vectors(4, 3).astype("f4"), unit_vectors(4, 3).astype("f4")
-    kappa = np.array([[0.5], [2.0], [9.0], [50.0]], "float32")
-    reference = tfp.distributions.VonMisesFisher(mu, kappa[:, 0])
-    posterior = VonMisesFisher(mu, kappa)
-    assert_close(to_numpy(posterior.log_prob(z)), reference.log_prob(z), rtol=1e-4)
-    np.testing.assert_allclose(to_numpy(posterior.mean()), reference.mean(), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(("d", "kappa"), [(2, 3.0), (3, 0.5), (3, 40.0), (10, 5.0), (50, 500.0)])
-def test_von_mises_fisher_samples_follow_it(d, kappa):
-    mu = unit_vectors(1, d)
-    posterior = VonMisesFisher(mu, np.full((1, 1), kappa))
-    draws, log_prob = (to_numpy(t)[:, 0] for t in posterior.sample_and_log_prob(4000, seed=0))
-    np.testing.assert_allclose(np.linalg.norm(draws, axis=1), 1.0, atol=1e-4)
-    expected = stats.vonmises_fisher(mu[0], kappa).logpdf(
-        draws / np.linalg.norm(draws.astype("f8"), axis=1, keepdims=True)
-    )
-    np.testing.assert_allclose(log_prob, expected, rtol=1e-3, atol=5e-3)
-    # The angle has density ∝ exp(κ cos t) sin(t)^(d-2).
-    t = np.linspace(0, np.pi, 200_001)[1:-1]
-    mass = np.cumsum(np.exp(kappa * (np.cos(t) - 1) + (d - 2) * np.log(np.sin(t))))
-    angle = 2 * np.arcsin(np.clip(np.linalg.norm(draws - mu, axis=1) / 2, 0, 1))
-    assert stats.kstest(np.interp(angle, t, mass / mass[-1]), "uniform").pvalue > 1e-3
-    # Around μ no direction is preferred.
-    off = draws - (draws @ mu[0])[:, None] * mu
-    off /= np.linalg.norm(off, axis=1, keepdims=True)
-    assert np.linalg.norm(off.mean(axis=0)) < 5 / np.sqrt(4000)
-
-
-def test_von_mises_fisher_draws_have_the_exact_gradient_in_the_concentration():
-    """d/dκ E[μᵀz] is 1 - A² - (d-1)/κ·A, A the mean length."""
-    d, kappa = 4, 6.0
-    mu = np.tile(np.eye(d)[:1], (1, 1)).astype("float32")
-
-    def mean_w(k):
-        return ops.mean(VonMisesFisher(mu, k).sample(20_000, seed=0)[..., 0])
-
-    length = special.ive(d / 2, kappa) / special.ive(d / 2 - 1, kappa)
-    expected = 1 - length**2 - (d - 1) / kappa * length
-    found = gradient(mean_w, np.full((1, 1), kappa, "float32"))[0, 0]
-    assert found == pytest.approx(expected, rel=0.02)
 
 
 # Flows

@@ -9,20 +9,27 @@ from keras import ops
 
 from keras_vae.posteriors.posterior import Posterior, PosteriorHead
 from keras_vae.priors.uniform_on_sphere import UniformOnSphere, log_area
-from keras_vae.training.backend import normal_cdf
 
-N_NODES = 256
+N_CELLS = 160
 MAX_CONCENTRATION = 1e4
+# log Φ(-x) + x²/2 - log t as a polynomial in t = 1 / (1 + 0.4x), right to 2e-7 for x in [0, 13].
+_LOG_TAIL = (
+    *(-1.8351072244968019, 0.9968772783666688, 0.37377043352714695, -0.18822532823134),
+    *(0.558664360069372, -1.7759816660710697, 1.9705384358987068, -0.9864765502232598),
+    0.1927931764130836,
+)
 
 
 class VonMisesFisher(Posterior):
     """A distribution of unit vectors around a direction.
 
     All that is not elementary depends on w = μᵀz alone, whose density
-    ∝ exp(κw)(1 - w²)^((d-3)/2) is integrated numerically on nodes that follow its
-    peak (those of Ulrich's envelope), in place of Bessel functions. The same
-    nodes give w by inversion of its distribution function, so that a draw has
-    the exact gradient with respect to κ, without rejections.
+    ∝ exp(κw)(1 - w²)^((d-3)/2) is integrated numerically, in place of Bessel
+    functions. The variable of integration is s = log((1 - w)/(1 + w)) less its
+    value at the peak, on a grid that widens as the tails do. Masses are summed from
+    both ends, so that w by inversion of the distribution function is as right in
+    the tails as near the peak, and a draw has the exact gradient with respect
+    to κ, without rejections.
 
     Args:
         z_mean: μ, unit vectors of shape `(batch, latent_dim)`.
@@ -31,7 +38,7 @@ class VonMisesFisher(Posterior):
     Reference:
         Davidson et al., "Hyperspherical variational auto-encoders", 2018,
         section 3; Ulrich, "Computer generation of distributions on the
-        m-sphere", 1984 (the envelope).
+        m-sphere", 1984 (the peak's place).
     """
 
     support = "sphere"
@@ -39,33 +46,38 @@ class VonMisesFisher(Posterior):
     def __init__(self, z_mean, z_concentration):
         self.z_mean = ops.convert_to_tensor(z_mean, "float32")
         self.z_concentration = ops.convert_to_tensor(z_concentration, "float32")
-        d, kappa = self.z_mean.shape[-1], self.z_concentration
-        # Of Ulrich's envelope, which is w = (1 - (1 + b)e) / (1 - (1 - b)e), e in (0, 1).
-        self._b = (d - 1.0) / (2.0 * kappa + ops.sqrt(4.0 * ops.square(kappa) + (d - 1.0) ** 2))
+        self._d = int(self.z_mean.shape[-1])  # torch traces it as a tensor
+        kappa, half = self.z_concentration, 0.5 * (self._d - 1.0)
+        # The density of s is highest at w = peak, where (1 - w)/(1 + w) = b.
+        root = ops.sqrt(ops.square(kappa) + half**2)
+        self._peak = kappa / (half + root)
+        self._b = half / (kappa + root)
+
+    def _density(self, s, expm1_s):
+        """Returns the density of s relative to its peak, and how far w lies below the peak's w."""
+        q = self._b / (1.0 + self._b) * expm1_s
+        below_peak = 2.0 * q / ((1.0 + q) * (1.0 + self._b))
+        power = self._d - 1.0
+        log_density = -self.z_concentration * below_peak + power * (0.5 * s - ops.log1p(q))
+        return ops.exp(log_density), below_peak
 
     @functools.cached_property
-    def _nodes(self):
-        """1 - w and the mass at the nodes, `(batch, n)`, and log ∫ exp(κ(w - 1))(...) dw."""
-        d, kappa = self.z_mean.shape[-1], self.z_concentration
-        theta = (np.arange(N_NODES) + 0.5) * (math.pi / N_NODES)
-        e = ops.array(0.5 - 0.5 * np.cos(theta), "float32")  # in (0, 1)
-        log_denominator = ops.log(1.0 - (1.0 - self._b) * e)
-        one_minus_w = 2.0 * self._b * e * ops.exp(-log_denominator)
-        # (1 - w²)^((d-3)/2) |dw/dθ|; the sines are those of e's own density.
-        log_mass = (
-            -kappa * one_minus_w
-            + 0.5 * (d - 1.0) * ops.log(4.0 * self._b)
-            - (d - 1.0) * log_denominator
-            + ops.array((d - 2.0) * np.log(np.sin(theta) / 2.0) - math.log(2.0), "float32")
-            + math.log(math.pi / N_NODES)
-        )
-        log_integral = ops.logsumexp(log_mass, axis=-1)
-        return one_minus_w, ops.exp(log_mass - log_integral[:, None]), log_integral
+    def _cells(self):
+        """Masses of cells, `(batch, N_CELLS)`, their sum, and how far below the peak w lies.
+
+        The last is two: mean and variance.
+        """
+        nodes, expm1_nodes, weights = map(ops.array, _grid(self._d)[1])
+        density, below_peak = self._density(nodes, expm1_nodes)
+        mass = weights * density
+        total = ops.sum(mass, axis=-1)
+        mean = ops.sum(mass * below_peak, axis=-1) / total
+        variance = ops.sum(mass * ops.square(below_peak - mean[:, None]), axis=-1) / total
+        return ops.sum(ops.reshape(mass, (-1, N_CELLS, 3)), axis=-1), total, mean, variance
 
     def mean_length(self):
         """Returns E[μᵀz], the length of the mean vector, of shape `(batch,)`."""
-        one_minus_w, mass, _ = self._nodes
-        return 1.0 - ops.sum(mass * one_minus_w, axis=-1)
+        return self._peak[:, 0] - self._cells[2]
 
     def mean(self):
         """Returns E[z] = E[μᵀz]·μ, inside the sphere, of shape `(batch, latent_dim)`."""
@@ -77,54 +89,76 @@ class VonMisesFisher(Posterior):
         z = wμ + √(1 - w²)·v with w = μᵀz and v uniform across μ, where
         E[1 - w²] = (d - 1)·E[w] / κ.
         """
-        one_minus_w, mass, _ = self._nodes
-        expected = ops.sum(mass * one_minus_w, axis=-1, keepdims=True)
-        # Of 1 - w, as near w = 1 a difference of squares would be rounding.
-        along = ops.sum(mass * ops.square(one_minus_w - expected), axis=-1, keepdims=True)
-        across = (1.0 - expected) / self.z_concentration
+        along = self._cells[3][:, None]
+        across = self.mean_length()[:, None] / self.z_concentration
         square = ops.square(self.z_mean)
         return ops.sqrt(along * square + across * ops.maximum(1.0 - square, 0.0))
 
     def code_and_log_prob(self):
         # The base's mean, 0, has no direction across μ and would give a z inside the sphere.
-        return self.z_mean, -self._log_normalizer()
+        return self.z_mean, self._log_prob_below_peak(-self._one_minus_peak())
 
-    def _log_normalizer(self):
-        """log ∫ exp(κ(μᵀz - 1)) dz over the sphere."""
-        return self._nodes[2] + log_area(self.z_mean.shape[-1] - 1)
+    def _one_minus_peak(self):
+        return (2.0 * self._b / (1.0 + self._b))[:, 0]
+
+    def _log_prob_at_peak(self, offset: float):
+        """Returns log q where w is at its peak, plus `offset`, in one constant with the areas."""
+        offset = offset + math.log(2.0) - log_area(self._d - 1)
+        spread = ops.log1p(self.z_concentration * self._peak / (self._d - 1.0))[:, 0]
+        return 0.5 * (self._d - 1.0) * spread - ops.log(self._cells[1]) + offset
+
+    def _log_prob_below_peak(self, distance):
+        """Returns log q where w lies `distance` below its peak."""
+        return self._log_prob_at_peak(0.0) - self.z_concentration[:, 0] * distance
 
     def log_prob(self, z):
         difference = ops.convert_to_tensor(z, "float32") - self.z_mean
-        # μᵀz - 1 of unit vectors, without the rounding of a product near 1.
-        w_minus_one = -0.5 * ops.sum(ops.square(difference), axis=-1)
-        return self.z_concentration[:, 0] * w_minus_one - self._log_normalizer()
+        # 1 - μᵀz of unit vectors, without the rounding of a product near 1.
+        one_minus_w = 0.5 * ops.sum(ops.square(difference), axis=-1)
+        return self._log_prob_below_peak(one_minus_w - self._one_minus_peak())
 
     def from_base(self, z_0):
         """Maps d standard normals to the sphere: one gives w, the others the direction."""
-        _, mass, _ = self._nodes
-        u = normal_cdf(z_0[..., :1])
-        below = ops.cumsum(mass, axis=-1) - mass
-        # θ(u): each cell adds its width times the part of its mass that lies below u.
-        part = ops.clip((u - below) / ops.maximum(mass, 1e-9), 0.0, 1.0)
-        theta = ops.sum(part, axis=-1, keepdims=True) * (math.pi / N_NODES)
-        e = 0.5 - 0.5 * ops.cos(theta)
-        one_minus_w = 2.0 * self._b * e / (1.0 - (1.0 - self._b) * e)
-        one_minus_w = ops.clip(one_minus_w, 1e-12, 2.0 - 1e-6)
-        tangent = _unit(z_0[..., 1:]) * ops.sqrt(one_minus_w * (2.0 - one_minus_w))
+        s = self._inverse(_normal_log_odds(z_0[..., :1]))
+        # The tangent of half the angle between μ and z.
+        half_angle = ops.exp(0.5 * (s + ops.log(self._b)))
+        w_plus_one = 2.0 / (1.0 + ops.square(half_angle))
+        along_mean = w_plus_one - 1.0
+        tangent = _unit(z_0[..., 1:]) * (half_angle * w_plus_one)
         # A reflection that takes the first axis to μ.
-        first_axis = ops.eye(self.z_mean.shape[-1])[0]
+        first_axis = ops.eye(self._d)[0]
         normal = _unit(self.z_mean - first_axis)
-        at_first_axis = ops.concatenate([1.0 - one_minus_w, tangent], axis=-1)
+        at_first_axis = ops.concatenate([along_mean, tangent], axis=-1)
         along = ops.sum(at_first_axis * normal, axis=-1, keepdims=True)
         z = at_first_axis - 2.0 * along * normal
-        return z, -self.z_concentration[:, 0] * one_minus_w[..., 0] - self._log_normalizer()
+        _, below_peak = self._density(s, ops.expm1(s))
+        return z, self._log_prob_below_peak(below_peak[..., 0])
+
+    def _inverse(self, log_odds):
+        """Returns s of the log-odds of its distribution function, each `(..., batch, 1)`."""
+        edges = _grid(self._d)[0]
+        mass, total, *_ = self._cells
+        # From each end the smallest come first, so that no sum cancels or saturates.
+        below = ops.cumsum(mass, axis=-1)[:, :-1] / total[:, None]
+        above = ops.flip(ops.cumsum(ops.flip(mass, axis=-1), axis=-1), axis=-1)[:, 1:]
+        above = above / total[:, None]
+        knots = ops.log(ops.maximum(below, 1e-37)) - ops.log(ops.maximum(above, 1e-37))
+        density = self._density(*map(ops.array, (edges, np.expm1(edges))))[0] / total[:, None]
+        # ds / d log-odds; no draw comes where the floor acts, whose square float32 can hold.
+        slope = below * above / ops.maximum(density, 1e-18)
+        # Cubic in each cell, with the slopes at both ends; cells on one side add all or nothing.
+        width, rise = knots[:, 1:] - knots[:, :-1], ops.array(np.diff(edges))
+        start, end = width * slope[:, :-1], width * slope[:, 1:]
+        part = ops.clip((log_odds - knots[:, :-1]) / ops.maximum(width, 1e-6), 0.0, 1.0)
+        cubic = start + part * (3.0 * rise - 2.0 * start - end + part * (start + end - 2.0 * rise))
+        return float(edges[0]) + ops.sum(part * cubic, axis=-1, keepdims=True)
 
     def kl_divergence(self, prior):
         """Returns KL(q(z|x) ‖ p(z)) in closed form for the uniform prior, else `None`."""
         if not isinstance(prior, UniformOnSphere):
             return None
-        energy = self.z_concentration[:, 0] * (1.0 - self.mean_length())
-        return log_area(self.z_mean.shape[-1]) - self._log_normalizer() - energy
+        log_prob_at_peak = self._log_prob_at_peak(log_area(self._d))
+        return log_prob_at_peak - self.z_concentration[:, 0] * self._cells[2]
 
     def take(self, rows):
         params = (self.z_mean, self.z_concentration)
@@ -134,6 +168,33 @@ class VonMisesFisher(Posterior):
         return VonMisesFisher(
             ops.stop_gradient(self.z_mean), ops.stop_gradient(self.z_concentration)
         )
+
+
+@functools.cache
+def _grid(d: int):
+    """Returns the inner edges of the cells of s, and three nodes, with weights, in each cell.
+
+    At an edge t of [-8, 8] the density at κ = 0 has fallen as that of a normal at t.
+    """
+    t = np.linspace(-8.0, 8.0, N_CELLS + 1)
+    fall = np.square(t) / (2.0 * (d - 1.0))
+    edges = 2.0 * np.sign(t) * (fall + np.log1p(np.sqrt(-np.expm1(-2.0 * fall))))
+    nodes, weights = np.polynomial.legendre.leggauss(3)
+    half_width = 0.5 * np.diff(edges)[:, None]
+    nodes = (edges[:-1, None] + half_width * (1.0 + nodes)).ravel()
+    weights = (half_width * weights).ravel()
+    as_float32 = (values.astype("float32") for values in (nodes, np.expm1(nodes), weights))
+    return edges[1:-1].astype("float32"), tuple(as_float32)
+
+
+def _normal_log_odds(x):
+    """Returns log Φ(x) - log Φ(-x) of the standard normal, right in both tails."""
+    # Not by erfc, which not all that exports write can compute.
+    size = ops.minimum(ops.abs(x), 13.0)
+    t = 1.0 / (1.0 + 0.4 * size)
+    polynomial = functools.reduce(lambda value, c: value * t + c, reversed(_LOG_TAIL))
+    log_tail = polynomial + ops.log(t) - 0.5 * ops.square(size)
+    return ops.sign(x) * (ops.log1p(-ops.exp(log_tail)) - log_tail)
 
 
 def _unit(x):

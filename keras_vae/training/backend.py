@@ -173,13 +173,6 @@ def noise_is_by_element() -> bool:
     return is_threefry and jax.config.jax_threefry_partitionable
 
 
-def normal_cdf(x):
-    """Returns the distribution function of the standard normal, of a tensor."""
-    x = x / math.sqrt(2.0)
-    # TensorFlow reads no SavedModel with JAX's erf, and ONNX has no erfc.
-    return 0.5 * ops.erfc(-x) if BACKEND == "jax" else 0.5 + 0.5 * ops.erf(x)
-
-
 def before_updates(loss):
     """Returns the loss; its gradient waits for its value.
 
