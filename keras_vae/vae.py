@@ -339,8 +339,8 @@ class VAE(keras.Model):
         x, y, weights = self._checked(x, y, options.pop("sample_weight", None), training=True)
         check_split(x, options)
         if hasattr(self, "data_size"):
-            size = checks.data_size(self.objective, x, options.get("validation_split") or 0.0)
-            self.data_size.assign(size)
+            split = options.get("validation_split") or 0.0
+            self.data_size.assign(checks.data_size(self.objective, x, split, weights))
         if options.get("validation_data") is not None:
             data = checks.check_validation_data(self, options["validation_data"])
             options["validation_data"] = data

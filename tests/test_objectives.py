@@ -223,6 +223,27 @@ def test_mmd_agrees_with_a_double_loop(kernel):
     assert float(again) == pytest.approx(float(found), rel=1e-4, abs=1e-6)
 
 
+def test_mmd_compares_no_draws_of_one_input():
+    z, p = RNG.normal(size=(3, 4, 2)), RNG.normal(size=(12, 2))
+    w = np.array([0.1, 0.2, 0.3, 0.4])
+
+    def k(a, b):
+        return np.exp(-((a - b) ** 2).sum(-1) / scale)
+
+    scale = np.mean([((a - b) ** 2).sum() for a, b in itertools.permutations(p, 2)])
+    pairs = list(itertools.permutations(range(4), 2))
+    among_z = [k(z[:, None, i], z[None, :, j]).mean() for i, j in pairs]
+    cross = [w[i] * k(z[:, None, i], p).mean() for i in range(4)]
+    expected = (
+        np.average(among_z, weights=[w[i] * w[j] for i, j in pairs])
+        + np.mean([k(a, b) for a, b in itertools.permutations(p, 2)])
+        - 2 * np.sum(cross)
+    )
+    arrays = (ops.array(values, "float32") for values in (z, w, p))
+    found = kernels.maximum_mean_discrepancy("rbf", *arrays)
+    assert float(found) == pytest.approx(expected, abs=1e-5)
+
+
 def test_info_vae_and_wae_weigh_their_terms():
     f = forward()
     info = terms(kv.objectives.InfoVAE(alpha=0.25, strength=8.0), f)

@@ -9,6 +9,7 @@ from keras_vae.arguments import check_choice, check_count
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective, check_has
+from keras_vae.objectives.rows_that_count import ranks
 from keras_vae.objectives.terms import per_sample, reconstruction_and_kl
 
 
@@ -69,11 +70,13 @@ class BetaTCVAE(Objective):
         terms = reconstruction_and_kl(forward)
         posterior, z = forward.posterior, forward.z
         pairs = ops.expand_dims(z, -2)  # each z under the posterior of each x: (..., i, j)
+        counts = forward.sample_weight > 0.0
         log_weight = self._log_weight(forward)
-        log_qz = ops.logsumexp(posterior.log_prob(pairs) + log_weight, axis=-1)
-        log_marginals = ops.logsumexp(
-            posterior.marginal_log_prob(pairs) + ops.expand_dims(log_weight, -1), axis=-2
-        )
+        log_qz = ops.where(counts, posterior.log_prob(pairs) + log_weight, -1e30)
+        log_qz = ops.logsumexp(log_qz, axis=-1)
+        log_marginals = posterior.marginal_log_prob(pairs) + ops.expand_dims(log_weight, -1)
+        log_marginals = ops.where(counts[:, None], log_marginals, -1e30)
+        log_marginals = ops.logsumexp(log_marginals, axis=-2)
         log_product = ops.sum(log_marginals, axis=-1)
         parts = {
             "mutual_information": posterior.log_prob(z) - log_qz,
@@ -87,16 +90,16 @@ class BetaTCVAE(Objective):
 
     def _log_weight(self, forward):
         """Log-weights of the posterior of x_j in the estimate of q(z_i), `(batch, batch)`."""
-        index = ops.cumsum(ops.ones_like(forward.sample_weight))
-        batch = index[-1]
+        rank, count = ranks(forward.sample_weight)
+        batch = ops.cast(count, "float32")
         size = forward.data_size if self.data_size is None else self.data_size
         size = ops.maximum(ops.cast(size, "float32"), batch)
         log_weight = ops.log(ops.maximum(batch * forward.sample_weight, 1e-30))
         if self.estimator == "weighted":
-            return log_weight - ops.log(size * batch) + ops.zeros_like(index)[:, None]
+            return log_weight - ops.log(size * batch) + ops.zeros_like(log_weight)[:, None]
         others = ops.maximum(batch - 1.0, 1.0)
         # x_i itself stands for one sample of N; one other for those that the batch lacks.
-        distance = (index - index[:, None]) % batch
-        weight = ops.where(distance == 1.0, (size - others) / (size * others), 1.0 / others)
-        weight = ops.where(distance == 0.0, 1.0 / size, weight)
+        distance = (rank - rank[:, None]) % count
+        weight = ops.where(distance == 1, (size - others) / (size * others), 1.0 / others)
+        weight = ops.where(distance == 0, 1.0 / size, weight)
         return log_weight + ops.log(ops.maximum(weight, math.exp(-30.0)))

@@ -6,6 +6,7 @@ from keras import ops
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective
+from keras_vae.objectives.rows_that_count import batch_mean
 from keras_vae.objectives.terms import reconstruction_and_kl
 
 
@@ -42,7 +43,7 @@ class Capacity(Objective):
 
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
-        mean_kl = ops.sum(forward.sample_weight * terms["kl_loss"])
+        mean_kl = batch_mean(forward.sample_weight, terms["kl_loss"])
         distance = ops.abs(mean_kl - self.at("capacity", forward.step))
         loss = terms["reconstruction_loss"] + self.at("gamma", forward.step) * distance
         return terms | {"loss": loss}

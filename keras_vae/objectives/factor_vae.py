@@ -7,6 +7,7 @@ from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.info_max_vae import dense_critic
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective
+from keras_vae.objectives.rows_that_count import rows_further_on
 from keras_vae.objectives.terms import reconstruction_and_kl
 from keras_vae.training.second_pass import second_pass
 
@@ -67,8 +68,9 @@ class FactorVAE(Objective):
         terms = reconstruction_and_kl(forward)
         z = forward.z[0] if len(forward.z.shape) == 3 else forward.z
         codes = ops.stop_gradient(z)
+        apart = _permute_dimensions(codes, forward.sample_weight)
         logit = _logit(self.network(codes, training=forward.training))
-        logit_apart = self._again(_permute_dimensions(codes), forward)
+        logit_apart = self._again(apart, forward)
         total_correlation = self._again(z, forward, frozen=True)
         discriminator_loss = 0.5 * (ops.softplus(-logit) + ops.softplus(logit_apart))
         step = forward.step
@@ -91,12 +93,11 @@ def _logit(output):
     return ops.cast(output[:, 0], "float32")
 
 
-def _permute_dimensions(z):
-    """Takes dimension d of each code from the sample d + 1 places on.
+def _permute_dimensions(z, sample_weight):
+    """Takes dimension d of each code from the sample d + 1 places on of those that count.
 
     Batches are shuffled, so that these are independent, and different samples
     if the batch is larger than `latent_dim`.
     """
-    index = ops.cumsum(ops.ones_like(z, dtype="int32"), axis=0) - 1
     shift = ops.cumsum(ops.ones_like(z, dtype="int32"), axis=1)
-    return ops.take_along_axis(z, (index + shift) % ops.shape(z)[0], axis=0)
+    return ops.take_along_axis(z, rows_further_on(sample_weight, shift), axis=0)

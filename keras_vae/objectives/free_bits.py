@@ -6,6 +6,7 @@ from keras import ops
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective
+from keras_vae.objectives.rows_that_count import batch_mean
 from keras_vae.objectives.terms import reconstruction_and_kl
 
 
@@ -51,7 +52,6 @@ class FreeBits(Objective):
             kl = forward.posterior.kl_divergence_per_dimension(forward.prior)
         if kl is None:
             kl, floor = terms["kl_loss"][:, None], floor * forward.z.shape[-1]
-        mean_kl = ops.sum(forward.sample_weight[:, None] * kl, axis=0)
-        floored = ops.sum(ops.maximum(mean_kl, floor))
+        floored = ops.sum(ops.maximum(batch_mean(forward.sample_weight, kl), floor))
         loss = terms["reconstruction_loss"] + self.at("beta", forward.step) * floored
         return terms | {"loss": loss, "free_bits_kl": floored}

@@ -9,6 +9,7 @@ from keras_vae.networks import DenseDecoder
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective
+from keras_vae.objectives.rows_that_count import rows_further_on
 from keras_vae.objectives.terms import reconstruction_and_kl
 from keras_vae.training.second_pass import second_pass
 
@@ -62,7 +63,8 @@ class InfoMaxVAE(Objective):
         z = z[0] if len(z.shape) == 3 else z
         joint = self.network(_side_by_side(x, z), training=forward.training)
         # Batches are shuffled: the neighbour's code is independent of x.
-        pairs = _side_by_side(x, ops.roll(z, 1, axis=0))
+        neighbour = rows_further_on(forward.sample_weight, -1)[:, 0]
+        pairs = _side_by_side(x, ops.take(z, neighbour, axis=0))
         apart = second_pass(self.network, pairs, training=forward.training)
         joint, apart = (ops.cast(output[:, 0], "float32") for output in (joint, apart))
         # Linear from exp(10) on: the exp of a critic gone astray would never come back.

@@ -8,6 +8,7 @@ from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.kernels import KERNELS, maximum_mean_discrepancy
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective
+from keras_vae.objectives.rows_that_count import ranks
 from keras_vae.objectives.terms import reconstruction_and_kl
 
 
@@ -65,11 +66,13 @@ class InfoVAE(Objective):
 
     def _mmd(self, forward):
         z, weight = forward.z, forward.sample_weight
-        if len(z.shape) == 3:
-            weight = ops.tile(weight / z.shape[0], z.shape[0])
-            z = ops.reshape(z, (-1, z.shape[-1]))
-        prior_z = forward.prior.sample(ops.shape(z)[0])
-        return maximum_mean_discrepancy(self.kernel, z, weight, prior_z)
+        n_draws = z.shape[0] if len(z.shape) == 3 else 1
+        prior_z = forward.prior.sample(n_draws * ops.shape(weight)[0])
+        # As many of them count as of the codes.
+        index = ops.cumsum(ops.ones_like(prior_z[:, 0], dtype="int32")) - 1
+        counts = ops.cast(index < n_draws * ranks(weight)[1], "float32")
+        prior_weight = counts / ops.sum(counts)
+        return maximum_mean_discrepancy(self.kernel, z, weight, prior_z, prior_weight)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -18,17 +18,19 @@ def imq(square_distance, scale):
 KERNELS = {"imq": imq, "rbf": rbf}
 
 
-def maximum_mean_discrepancy(kernel: str, z, z_weight, prior_z):
+def maximum_mean_discrepancy(kernel: str, z, z_weight, prior_z, prior_weight=None):
     """Returns the unbiased estimate of MMD² between codes and draws of the prior.
 
     The kernel's scale C is the mean squared distance of two draws of the prior,
-    2·latent_dim for the standard normal.
+    2·latent_dim for the standard normal. Codes are compared across inputs only, as
+    two draws for one input are not independent draws of the codes as a whole.
 
     Args:
         kernel: a name in `KERNELS`.
-        z: codes, of shape `(n, latent_dim)`.
-        z_weight: their weights, `(n,)`, summing to 1.
+        z: codes, of shape `(batch, latent_dim)` or `(n_draws, batch, latent_dim)`.
+        z_weight: weights of the inputs, `(batch,)`, summing to 1.
         prior_z: draws of the prior, `(m, latent_dim)`.
+        prior_weight: their weights, `(m,)`, summing to 1; equal ones by default.
 
     Returns:
         A scalar; it may be slightly negative.
@@ -38,12 +40,17 @@ def maximum_mean_discrepancy(kernel: str, z, z_weight, prior_z):
         et al., "Wasserstein auto-encoders", 2018, section 3 and appendix.
     """
     k = KERNELS[kernel]
-    prior_weight = ops.ones_like(prior_z[:, 0])
-    prior_weight = prior_weight / ops.sum(prior_weight)
+    z = ops.where(z_weight[:, None] > 0.0, z, 0.0)
+    n_draws = z.shape[0] if len(z.shape) == 3 else 1
+    z, z_input = ops.reshape(z, (-1, z.shape[-1])), _index(z_weight)
+    z_input, z_weight = (ops.tile(t, n_draws) for t in (z_input, z_weight / n_draws))
+    if prior_weight is None:
+        prior_weight = ops.ones_like(prior_z[:, 0])
+        prior_weight = prior_weight / ops.sum(prior_weight)
     among_prior = _square_distances(prior_z, prior_z)
-    pairs = _pair_weights(prior_weight)
+    pairs = _pair_weights(prior_weight, _index(prior_weight))
     scale = ops.stop_gradient(ops.maximum(ops.sum(pairs * among_prior), 1e-6))
-    among_z = ops.sum(_pair_weights(z_weight) * k(_square_distances(z, z), scale))
+    among_z = ops.sum(_pair_weights(z_weight, z_input) * k(_square_distances(z, z), scale))
     cross = z_weight[:, None] * prior_weight * k(_square_distances(z, prior_z), scale)
     return among_z + ops.sum(pairs * k(among_prior, scale)) - 2.0 * ops.sum(cross)
 
@@ -53,9 +60,12 @@ def _square_distances(a, b):
     return ops.maximum(squares - 2.0 * ops.matmul(a, ops.transpose(b)), 0.0)
 
 
-def _pair_weights(weight):
-    """Weights of pairs of two different points, summing to 1 (to 0 if there is but one)."""
+def _index(weight):
+    return ops.cumsum(ops.ones_like(weight, dtype="int32"))
+
+
+def _pair_weights(weight, origin):
+    """Weights of pairs of different origin, summing to 1 (to 0 if there is but one origin)."""
     pairs = weight[:, None] * weight
-    index = ops.cumsum(ops.ones_like(weight))
-    pairs = ops.where(index[:, None] == index, 0.0, pairs)
+    pairs = ops.where(origin[:, None] == origin, 0.0, pairs)
     return pairs / ops.maximum(ops.sum(pairs), 1e-12)

@@ -204,8 +204,8 @@ def _equal(x, y):
     return x.shape == y.shape and np.array_equal(x, y, equal_nan=True)
 
 
-def data_size(objective, x, validation_split: float) -> int:
-    """Returns the number of training samples in x.
+def data_size(objective, x, validation_split: float, sample_weight=None) -> int:
+    """Returns the number of training samples in x, without those of weight zero.
 
     Raises:
         ValueError: if x is a stream, whose size is unknown.
@@ -216,7 +216,10 @@ def data_size(objective, x, validation_split: float) -> int:
             "stream does not say. Give it the number: "
             f"keras_vae.objectives.{type(objective).__name__}(data_size=...)."
         )
-    return n_training_rows(x, validation_split)
+    n_rows = n_training_rows(x, validation_split)
+    if sample_weight is None:
+        return n_rows
+    return int(np.count_nonzero(ops.convert_to_numpy(sample_weight)[:n_rows]))
 
 
 def n_training_rows(x, validation_split: float) -> int:

@@ -1,0 +1,45 @@
+"""What objectives that look across the batch need, so that rows of weight zero are not in it."""
+
+from keras import ops
+
+
+def ranks(sample_weight):
+    """Returns the place of each row among those of positive weight, and their number, as int32.
+
+    Args:
+        sample_weight: shape `(batch,)`.
+
+    Returns:
+        Shape `(batch,)`, of which only the entries of rows that count mean
+        anything, and a scalar of at least 1.
+    """
+    places = ops.cumsum(ops.cast(sample_weight > 0.0, "int32"))
+    return places - 1, ops.maximum(places[-1], 1)
+
+
+def rows_further_on(sample_weight, shift):
+    """Returns the index of the row `shift` places on among those of positive weight, cyclically.
+
+    Args:
+        sample_weight: shape `(batch,)`.
+        shift: integers that broadcast to the result.
+
+    Returns:
+        Indices into the batch, of shape `(batch, 1)` or that of `shift`.
+    """
+    rank, count = ranks(sample_weight)
+    index = ops.cumsum(ops.ones_like(rank)) - 1
+    # Rows that count come first, each part in its order.
+    order = ops.argsort(ops.where(sample_weight > 0.0, index, index + ops.shape(index)[0]))
+    return ops.take(order, (rank[:, None] + shift) % count, axis=0)
+
+
+def batch_mean(sample_weight, values):
+    """Returns Σ w·value over the batch, whatever rows of weight zero hold.
+
+    Args:
+        sample_weight: shape `(batch,)`, summing to 1.
+        values: shape `(batch, ...)`.
+    """
+    weight = ops.reshape(sample_weight, (-1, *[1] * (len(values.shape) - 1)))
+    return ops.sum(ops.where(weight > 0.0, weight * values, 0.0), axis=0)
