@@ -13,6 +13,9 @@ from keras_vae.arguments import check_count, check_shape
 class AutoregressiveNetwork(keras.layers.Layer):
     """Masked dense layers from z, and a context, to `n_outputs` numbers per dimension.
 
+    Where a hidden layer is narrower than dim - 1 it has no path from some inputs to some
+    outputs; masked weights then lead from inputs to outputs directly.
+
     Args:
         units: width of each hidden layer.
         n_outputs: numbers per dimension of z.
@@ -28,7 +31,7 @@ class AutoregressiveNetwork(keras.layers.Layer):
 
     Reference:
         Germain et al., "MADE: masked autoencoder for distribution estimation",
-        2015, section 4.
+        2015, sections 3 (direct connections) and 4.
     """
 
     def __init__(self, units: tuple[int, ...] = (64,), n_outputs: int = 2, activation="relu", **kw):
@@ -53,6 +56,13 @@ class AutoregressiveNetwork(keras.layers.Layer):
         for i, mask in enumerate(self.masks):
             self.kernels.append(self.add_weight(mask.shape, "glorot_uniform", name=f"kernel_{i}"))
             self.biases.append(self.add_weight(mask.shape[1:], "zeros", name=f"bias_{i}"))
+        self.direct_kernel = None
+        if min(self.units) < self.dim - 1:
+            before = np.triu(np.ones((self.dim, self.dim), "float32"), k=1)
+            self.direct_mask = np.tile(before, self.n_outputs)
+            self.direct_kernel = self.add_weight(
+                self.direct_mask.shape, "glorot_uniform", name="direct_kernel"
+            )
         self.context_head = None
         if context_shape is not None:
             # It joins the first hidden layer, and the outputs, which see nothing else of d = 1.
@@ -73,7 +83,20 @@ class AutoregressiveNetwork(keras.layers.Layer):
             hidden = self.activation(hidden)
             hidden = ops.matmul(hidden, self.kernels[i] * ops.array(self.masks[i])) + self.biases[i]
         outputs = hidden + shift
+        if self.direct_kernel is not None:
+            outputs = outputs + ops.matmul(z, self.direct_kernel * ops.array(self.direct_mask))
         return ops.reshape(outputs, (*ops.shape(outputs)[:-1], self.n_outputs, self.dim))
+
+    def load_own_variables(self, store):
+        values = [store[key] for key in sorted(store.keys(), key=int)]
+        own = [w for pair in zip(self.kernels, self.biases, strict=True) for w in pair]
+        if self.direct_kernel is None or len(values) != len(own):
+            super().load_own_variables(store)
+            return
+        # Files of 0.1 have no direct weights.
+        for weight, value in zip(own, values, strict=True):
+            weight.assign(value)
+        self.direct_kernel.assign(ops.zeros_like(self.direct_kernel))
 
     def get_config(self):
         return {
