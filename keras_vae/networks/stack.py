@@ -5,7 +5,7 @@ from keras import ops
 
 
 class Stack(keras.layers.Layer):
-    """A layer made of `layers` in sequence.
+    """A layer made of `layers` in sequence, which take its dtype policy.
 
     Args:
         layers: the layers, in the order of the data.
@@ -14,6 +14,8 @@ class Stack(keras.layers.Layer):
     def __init__(self, layers: list[keras.layers.Layer], **kwargs):
         super().__init__(**kwargs)
         self.stack = layers
+        for layer in layers:
+            layer.dtype_policy = self.dtype_policy
 
     def build(self, input_shape):
         for layer in self.stack:

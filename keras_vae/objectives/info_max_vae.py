@@ -81,5 +81,5 @@ def _side_by_side(x, z):
 
 
 def dense_critic(units: int, n_layers: int) -> DenseDecoder:
-    """Returns dense layers with leaky ReLUs to one number."""
-    return DenseDecoder(1, (units,) * n_layers, "leaky_relu")
+    """Returns dense layers with leaky ReLUs to one number, float32 whatever the dtype policy."""
+    return DenseDecoder(1, (units,) * n_layers, "leaky_relu", dtype="float32")
