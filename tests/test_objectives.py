@@ -122,6 +122,17 @@ def test_dip_vae(kind):
     )
 
 
+def test_dip_vae_makes_no_matrix_per_row():
+    class NoMatrices(kv.posteriors.DiagonalNormal):
+        def covariance(self):
+            raise MemoryError
+
+    f = forward()
+    objective = kv.objectives.DIPVAE("ii")
+    found = terms(objective, f._replace(posterior=NoMatrices(MEAN, LOG_VAR)))
+    np.testing.assert_allclose(found["dip_loss"], terms(objective, f)["dip_loss"], rtol=1e-6)
+
+
 # β-TC-VAE
 
 
@@ -463,14 +474,19 @@ def test_auxiliary_networks_are_trained_saved_and_loaded(x, tmp_path):
 
 
 @pytest.mark.parametrize("objective", ["factor_vae", "info_max_vae"])
-def test_auxiliary_networks_take_mixed_precision(x, objective):
-    keras.config.set_dtype_policy("mixed_bfloat16")
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
+def test_auxiliary_networks_are_float32_under_any_policy(x, objective, policy):
+    keras.config.set_dtype_policy(policy)
     try:
-        vae = make_vae(objective=objective)
+        vae = make_vae(keras.optimizers.Adam(1e-3), objective=objective)
         losses = vae.fit(x, epochs=2, verbose=0).history["loss"]
+        network = vae.objective.network
+        outputs = network(RNG.normal(size=(2, *network.stack[0].kernel.shape[:1])))
     finally:
         keras.config.set_dtype_policy("float32")
     assert np.isfinite(losses).all()
+    assert {w.dtype for w in network.weights} == {"float32"}
+    assert keras.backend.standardize_dtype(outputs.dtype) == "float32"
 
 
 # Weights and schedules

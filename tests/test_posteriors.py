@@ -8,7 +8,8 @@ from keras import ops
 from scipy import stats
 
 import keras_vae as kv
-from keras_vae.posteriors import FullCovarianceNormal
+from keras_vae.networks.autoregressive import AutoregressiveNetwork
+from keras_vae.posteriors import DiagonalNormal, FullCovarianceNormal
 
 RNG = np.random.default_rng(0)
 
@@ -73,6 +74,43 @@ def test_full_covariance_samples_follow_it(full):
     assert np.abs(np.corrcoef(white[:, 0].T) - np.eye(3)).max() < 0.1
 
 
+# Normals
+
+
+@pytest.mark.parametrize("full_covariance", [False, True])
+def test_kl_is_exact_near_zero_and_never_negative(full_covariance):
+    size = np.repeat(10.0 ** np.arange(-6, 1.0), 20)
+    mean, log_var = (size[:, None] * RNG.normal(size=(140, 3)) for _ in range(2))
+    mean, log_var = mean.astype("float32"), log_var.astype("float32")
+    mean[::2] = 0.0
+    if full_covariance:
+        tril = np.exp(0.5 * log_var)[..., None] * np.eye(3, dtype="float32")
+        tril[:, 2, 0] = mean[:, 1]
+        posterior = FullCovarianceNormal(mean, tril)
+        log_var = 2 * np.log(np.diagonal(tril, axis1=1, axis2=2).astype("float64"))
+        square = mean.astype("float64") ** 2
+        square[:, 2] += square[:, 1]
+    else:
+        posterior = DiagonalNormal(mean, log_var)
+        log_var, square = log_var.astype("float64"), mean.astype("float64") ** 2
+    expected = 0.5 * (np.expm1(log_var) - log_var + square)
+    found = to_numpy(posterior.kl_divergence_per_dimension(kv.priors.StandardNormal()))
+    assert (found >= 0.0).all()
+    # What the difference of two float32 numbers of the size of log σ² holds.
+    assert (np.abs(found - expected) <= 1e-5 * expected + 2e-7 * np.abs(log_var)).all()
+
+
+@pytest.mark.parametrize("full_covariance", [False, True])
+def test_mean_covariance_is_that_of_the_covariances(full, full_covariance):
+    weight = RNG.dirichlet(np.ones(6)).astype("float32")
+    posterior = full[0]
+    if not full_covariance:
+        posterior = DiagonalNormal(posterior.z_mean, RNG.normal(size=(6, 3)))
+    expected = np.einsum("i,ijk", weight, to_numpy(posterior.covariance()))
+    found = to_numpy(posterior.mean_covariance(ops.array(weight)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 # Flows
 
 
@@ -105,6 +143,35 @@ def test_inverse_autoregressive_flow_depends_on_earlier_dimensions_only():
     )
     assert (np.triu(jacobian, 1) == 0).all()
     assert (np.abs(jacobian[:, 3, :3]) > 1e-6).any()
+
+
+@pytest.mark.parametrize(("dim", "units"), [(6, (3,)), (6, (5,)), (9, (16, 4)), (3, (1, 1))])
+def test_autoregressive_outputs_depend_on_all_dimensions_before_them_and_no_other(dim, units):
+    network = AutoregressiveNetwork(units, activation="tanh")
+    network.build((None, dim))
+    z = RNG.normal(size=(1, dim)).astype("float32")
+    for output in range(2):
+        rows = [
+            gradient(lambda t, d=d, k=output: ops.sum(network(t)[:, k, d]), z)[0]
+            for d in range(dim)
+        ]
+        np.testing.assert_array_equal(np.stack(rows) != 0, np.tri(dim, k=-1, dtype=bool))
+
+
+def test_a_narrow_autoregressive_network_loads_the_weights_of_0_1():
+    network = AutoregressiveNetwork((3,))
+    network.build((None, 6), (None, 2))
+    shapes = [(6, 3), (3,), (3, 12), (12,)]  # no weights from inputs to outputs
+    store = {str(i): RNG.normal(size=shape) for i, shape in enumerate(shapes)}
+    network.load_own_variables(store)
+    found = network.get_weights()
+    for value, loaded in zip(store.values(), found, strict=False):
+        np.testing.assert_allclose(loaded, value, rtol=1e-6)
+    assert not found[4].any()
+    kept = {}
+    network.save_own_variables(kept)
+    network.load_own_variables({key: to_numpy(value) for key, value in kept.items()})
+    assert len(kept) == 5
 
 
 def test_a_flow_knows_only_its_own_draws():

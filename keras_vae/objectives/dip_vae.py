@@ -7,6 +7,7 @@ from keras_vae.arguments import check_choice
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective, check_has
+from keras_vae.objectives.rows_that_count import batch_mean
 from keras_vae.objectives.terms import reconstruction_and_kl
 
 
@@ -55,13 +56,12 @@ class DIPVAE(Objective):
 
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
-        weight, mean = forward.sample_weight[:, None], forward.posterior.z_mean
-        centered = mean - ops.sum(weight * mean, axis=0)
-        covariance = ops.matmul(ops.transpose(weight * centered), centered)
+        weight, mean = forward.sample_weight, forward.posterior.z_mean
+        mean = ops.where(weight[:, None] > 0.0, mean, 0.0)
+        centered = mean - batch_mean(weight, mean)
+        covariance = ops.matmul(ops.transpose(weight[:, None] * centered), centered)
         if self.kind == "ii":
-            covariance = covariance + ops.sum(
-                weight[:, None] * forward.posterior.covariance(), axis=0
-            )
+            covariance = covariance + forward.posterior.mean_covariance(weight)
         identity = ops.eye(mean.shape[-1])
         off_diagonal = ops.sum(ops.square(covariance * (1.0 - identity)))
         diagonal = ops.sum(ops.square((covariance - 1.0) * identity))

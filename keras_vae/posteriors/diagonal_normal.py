@@ -40,6 +40,10 @@ class DiagonalNormal(Posterior):
     def std(self):
         return ops.exp(0.5 * self.z_log_var)
 
+    def mean_covariance(self, weight):
+        variance = ops.sum(weight[:, None] * ops.exp(self.z_log_var), axis=0)
+        return ops.expand_dims(variance, -1) * ops.eye(self.z_mean.shape[-1])
+
     def base(self):
         return self.z_mean, self.z_log_var
 
@@ -59,7 +63,9 @@ class DiagonalNormal(Posterior):
         """Returns the KL of each dimension, `(batch, latent_dim)`, or `None`."""
         if not isinstance(prior, StandardNormal):
             return None
-        return 0.5 * (ops.exp(self.z_log_var) + ops.square(self.z_mean) - 1.0 - self.z_log_var)
+        # Not exp - 1, which loses the digits of a KL near 0.
+        excess = ops.expm1(self.z_log_var) - self.z_log_var
+        return 0.5 * (excess + ops.square(self.z_mean))
 
     def kl_divergence(self, prior):
         per_dimension = self.kl_divergence_per_dimension(prior)

@@ -74,8 +74,11 @@ class FullCovarianceNormal(Posterior):
         """
         if not isinstance(prior, StandardNormal):
             return None
-        variance = ops.sum(ops.square(self.z_scale_tril), axis=-1)
-        return 0.5 * (variance + ops.square(self.z_mean) - 1.0) - self._log_diagonal
+        below_diagonal = np.tri(self.z_mean.shape[-1], k=-1, dtype="float32")
+        square = ops.sum(ops.square(self.z_scale_tril) * ops.array(below_diagonal), axis=-1)
+        # Not L_dd² - 1, which loses the digits of a KL near 0.
+        log_var = 2.0 * self._log_diagonal
+        return 0.5 * (ops.expm1(log_var) - log_var + square + ops.square(self.z_mean))
 
     def kl_divergence(self, prior):
         per_dimension = self.kl_divergence_per_dimension(prior)

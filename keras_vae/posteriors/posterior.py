@@ -63,6 +63,14 @@ class Posterior:
         """Returns `n` draws, of shape `(n, batch, latent_dim)`."""
         return self.sample_and_log_prob(n, seed)[0]
 
+    def mean_covariance(self, weight):
+        """Returns the weighted mean of `covariance()`, `(latent_dim, latent_dim)`.
+
+        Args:
+            weight: shape `(batch,)`, summing to 1.
+        """
+        return ops.sum(weight[:, None, None] * self.covariance(), axis=0)
+
     def log_prob(self, z):
         """Returns log q(z|x) in nats, summed over latent dimensions.
 
