@@ -96,7 +96,7 @@ class AutoregressiveNetwork(keras.layers.Layer):
         # Files of 0.1 have no direct weights.
         for weight, value in zip(own, values, strict=True):
             weight.assign(value)
-        self.direct_kernel.assign(ops.zeros_like(self.direct_kernel))
+        self.direct_kernel.assign(ops.zeros(self.direct_mask.shape))
 
     def get_config(self):
         return {
