@@ -474,7 +474,11 @@ class VAE(keras.Model):
         return optimizer.gradient_accumulation_steps or 1
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        reconstruction = y_pred["reconstruction"] if isinstance(y_pred, dict) else y_pred
+        outputs = y_pred if isinstance(y_pred, dict) else {"reconstruction": y_pred}
+        reconstruction = outputs["reconstruction"]
+        if "params" in outputs and len(outputs["z"].shape) == 3:
+            # One per sample, as the target: the mean over the draws of z.
+            reconstruction = ops.mean(reconstruction, axis=0)
         return super().compute_metrics(x, x if y is None else y, reconstruction, sample_weight)
 
     @property

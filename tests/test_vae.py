@@ -231,6 +231,24 @@ def test_compiled_metrics_compare_the_reconstruction_with_the_target(x):
     assert {"mse", "val_mse", "val_loss", "val_reconstruction_loss", "val_kl_loss"} <= set(history)
 
 
+@pytest.mark.parametrize("objective", [kv.objectives.IWAE(4), kv.objectives.MIWAE(3, 2)])
+@pytest.mark.parametrize("batch_size", [4, 6, 32])
+def test_compiled_metrics_see_one_reconstruction_per_sample(x, objective, batch_size):
+    metrics = {"metrics": ["mse"], "weighted_metrics": ["mae"]}
+    vae = make_vae(objective=objective, compile_kwargs=metrics)
+    vae.build((None, 12))
+    kernel, bias = vae.encoder.head.z_log_var_head.get_weights()
+    vae.encoder.head.z_log_var_head.set_weights([0.0 * kernel, bias - 20.0])  # all draws alike
+    weights = np.linspace(0.0, 1.0, 48)
+    found = vae.evaluate(
+        x[:48], sample_weight=weights, batch_size=batch_size, return_dict=True, verbose=0
+    )
+    error = vae.reconstruct(x[:48]) - x[:48]
+    assert found["mse"] == pytest.approx(np.mean(error**2), rel=1e-3)
+    absolute = np.average(np.abs(error).mean(axis=1), weights=weights)
+    assert found["mae"] == pytest.approx(absolute, rel=1e-3)
+
+
 def test_trackers_and_batch_methods(x):
     vae = make_vae()
     found = vae.train_on_batch(x, return_dict=True)
