@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import N_FEATURES, assert_close, make_vae, to_numpy
+from keras import ops
 from scipy import special, stats
 
 import keras_vae as kv
@@ -110,6 +111,22 @@ def test_vamp_encodes_each_pseudo_input_once_however_many_draws(x, posterior):
     # No two parts of the draws are alike.
     assert not np.isclose(draws[:4096], draws[4096:8192]).any(axis=1).all()
     assert len(np.unique(draws, axis=0)) > 19_900
+
+
+def test_vamp_takes_the_range_of_the_pseudo_inputs(tmp_path):
+    x = RNG.normal(size=(64, N_FEATURES)).astype("float32") * 5.0
+    vae = make_vae(likelihood="gaussian", prior=kv.priors.VampPrior(pseudo_inputs=x[:9]))
+    vae.build((None, N_FEATURES))
+    components = vae.posterior(x[:9])
+    z = RNG.normal(size=(4, 3)).astype("float32")
+    log_q = to_numpy(components.log_prob(ops.array(z)[:, None]))
+    expected = special.logsumexp(log_q, axis=1) - np.log(9)
+    np.testing.assert_allclose(to_numpy(vae.prior.log_prob(z)), expected, rtol=1e-4)
+    vae.save(tmp_path / "vae.keras")
+    copy = keras.saving.load_model(tmp_path / "vae.keras")
+    np.testing.assert_allclose(to_numpy(copy.prior.log_prob(z)), expected, rtol=1e-4)
+    assert kv.priors.VampPrior(5).value_range == (0.0, 1.0)
+    assert kv.priors.VampPrior(pseudo_inputs=x[:9], value_range=None).value_range is None
 
 
 def test_vamp_pseudo_inputs_are_learned_and_stay_in_range(x, tmp_path):

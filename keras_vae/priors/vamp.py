@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count, plain
+from keras_vae.arguments import check_choice, check_count, plain
 from keras_vae.bounds import bounded
 from keras_vae.seeded_layer import SeededLayer
 
@@ -28,7 +28,8 @@ class VampPrior(SeededLayer):
             `n_components`. `None` starts from the middle of `value_range`, with
             noise.
         value_range: the pseudo-inputs are clipped to it, the gradient passing
-            through; `None` for data without bounds.
+            through; `None` for data without bounds. `"auto"` is the range of
+            the given `pseudo_inputs`, and (0, 1) without them.
         seed: an integer, or `None` for a seed that
             `keras.utils.set_random_seed` controls.
 
@@ -47,7 +48,7 @@ class VampPrior(SeededLayer):
         self,
         n_components: int = 100,
         pseudo_inputs=None,
-        value_range: tuple[float, float] | None = (0.0, 1.0),
+        value_range: tuple[float, float] | str | None = "auto",
         seed: int | None = None,
         **kwargs,
     ):
@@ -57,6 +58,10 @@ class VampPrior(SeededLayer):
             n_components = len(pseudo_inputs)
         self.n_components = check_count("n_components", n_components)
         self.pseudo_inputs = pseudo_inputs
+        if isinstance(value_range, str):
+            check_choice("value_range", value_range, ("auto",))
+            given = (0.0, 1.0) if pseudo_inputs is None else pseudo_inputs
+            value_range = (float(np.nanmin(given)), float(np.nanmax(given)))
         self.value_range = None if value_range is None else plain(tuple(value_range))
         self._posterior_of = None
 
