@@ -10,6 +10,8 @@ import numpy as np
 from keras import ops
 
 from keras_vae.arguments import check_count
+from keras_vae.parts import posterior_class
+from keras_vae.priors import StandardNormal
 from keras_vae.training import checks
 from keras_vae.training.inference_data import InferenceData
 
@@ -112,23 +114,36 @@ def _log_weights(vae, x, y, n):
 
 
 def active_units(vae, x, threshold: float = 0.01, batch_size: int = 128) -> int:
-    """Counts the latent dimensions whose code varies with x: Var_x(z_mean) > threshold.
+    """Counts the latent dimensions whose code varies with x: Var_x(E[z|x]) > threshold·Var_p(z).
 
     Args:
         vae: a built VAE.
         x: data, `(n, *features)`.
-        threshold: a variance, in the units of z squared.
+        threshold: a variance, in units of that of the prior in each dimension:
+            1 for the standard normal, else that of 1,000 draws.
         batch_size: inputs per compiled call.
 
     Reference:
         Burda et al., "Importance weighted autoencoders", 2016, section 5.2.
     """
-    return count_active_units(vae.encode(x, batch_size), threshold)
+    means = _posterior_means(vae, x, batch_size)
+    return int((means.var(axis=0) > threshold * _prior_variance(vae.prior)).sum())
 
 
-def count_active_units(z, threshold: float = 0.01) -> int:
-    """Counts the dimensions of codes, `(n, latent_dim)`, whose variance is above `threshold`."""
-    return int((z.var(axis=0) > threshold).sum())
+def _posterior_means(vae, x, batch_size):
+    posterior = posterior_class(vae.encoder)
+    if posterior.support == "real" or not hasattr(posterior, "mean"):
+        return vae.encode(x, batch_size)
+    # A code on the sphere has a direction even where it says nothing.
+    return vae.compiled_inference(
+        "active_units", lambda x: vae.posterior(x).mean(), x, vae.input_features, batch_size
+    )
+
+
+def _prior_variance(prior):
+    if type(prior) is StandardNormal:
+        return 1.0
+    return ops.convert_to_numpy(prior.sample(1000, seed=0)).var(axis=0)
 
 
 def has_kl_per_dimension(vae) -> bool:

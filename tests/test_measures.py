@@ -110,6 +110,32 @@ def test_active_units_and_kl_per_dimension(x):
         linear_vae("diagonal_normal", prior="gaussian_mixture").kl_per_dimension(X)
 
 
+@pytest.mark.parametrize("kappa", [1.0, 1e3])
+def test_active_units_on_the_sphere_of_many_dimensions(x, kappa):
+    encoder = kv.VariationalEncoder(
+        120, kv.networks.DenseEncoder((8,)), posterior="von_mises_fisher"
+    )
+    vae = make_vae(encoder=encoder, prior="uniform_on_sphere")
+    vae.build((None, N_FEATURES))
+    kernel, _ = encoder.head.z_mean_head.get_weights()
+    encoder.head.z_mean_head.set_weights([RNG.normal(size=kernel.shape), np.zeros(120)])
+    kernel, _ = encoder.head.concentration_head.get_weights()
+    encoder.head.concentration_head.set_weights([0.0 * kernel, np.array([kappa - 30.0])])
+    assert vae.active_units(x) == (120 if kappa > 1.0 else 0)
+    watch = kv.callbacks.TrainingWatch(x, patience=1)
+    vae.fit(x, verbose=0, callbacks=[watch])
+    assert bool(watch.messages) is (kappa == 1.0)
+
+
+def test_active_units_are_counted_in_units_of_the_prior(x):
+    vae = make_vae(prior="gaussian_mixture")
+    vae.build((None, N_FEATURES))
+    assert vae.active_units(x, threshold=1e-3) == 3
+    means, log_vars, logits = vae.prior.get_weights()
+    vae.prior.set_weights([means * 1e4, log_vars, logits])
+    assert vae.active_units(x, threshold=1e-3) == 0
+
+
 def test_wrong_use(x):
     with pytest.raises(ValueError, match="not built"):
         make_vae().log_likelihood(x)

@@ -88,7 +88,7 @@ class TensorBoardVAE(keras.callbacks.Callback):
         from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
         vae, z = self.model, self.model.encode(self.x)
-        active = measures.count_active_units(z)
+        active = measures.active_units(vae, self.x)
         values = [scalar_pb("latent/active_units", active), histogram_pb("latent/z_mean", z)]
         if measures.has_kl_per_dimension(vae):
             kl = vae.kl_per_dimension(self.x)

@@ -76,7 +76,7 @@ class TrainingWatch(keras.callbacks.Callback):
         self.good_state = self._state()
         if self.x is None:
             return
-        active = measures.count_active_units(self.model.encode(self.x))
+        active = measures.active_units(self.model, self.x)
         if logs is not None:
             logs["active_units"] = active
         self.collapsed_epochs = self.collapsed_epochs + 1 if active <= self.min_active else 0
