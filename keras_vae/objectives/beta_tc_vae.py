@@ -25,10 +25,11 @@ class BetaTCVAE(Objective):
         beta: β, a number or a schedule, as the two below.
         alpha: α.
         gamma: γ.
-        estimator: `"stratified"` (minibatch stratified sampling, unbiased) or
-            `"weighted"` (minibatch weighted sampling, biased, less noisy).
+        estimator: `"stratified"` (minibatch stratified sampling, unbiased for
+            q(z), not for its logarithm, which the terms hold) or `"weighted"`
+            (minibatch weighted sampling, biased for both, less noisy).
         data_size: number of training samples; `None` takes it from the array
-            given to `fit`.
+            given to `fit`, without samples of weight zero.
 
     Raises:
         ValueError: if a weight is negative or not finite, the estimator is

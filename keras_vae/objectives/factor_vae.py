@@ -22,6 +22,10 @@ class FactorVAE(Objective):
     its own cross-entropy, logged as `discriminator_loss`, which is no part of
     `loss` and reaches no weight but its own.
 
+    It differs from the paper's algorithm 2 in three things: both see the same
+    batch, where the paper permutes the codes of a second one; they share the
+    optimizer; and D is smaller by default, 4 layers of 256 for 6 of 1,000.
+
     Args:
         gamma: γ, a number or a schedule.
         beta: β, a number or a schedule.

@@ -79,11 +79,12 @@ class InfoVAE(Objective):
 class WAE(InfoVAE):
     """loss = -E[log p(x|z)] + λ·MMD²: the Wasserstein autoencoder with an MMD penalty.
 
-    An `InfoVAE` of α = 1 with the paper's kernel. With a Gaussian likelihood
-    the reconstruction is its squared error.
+    An `InfoVAE` of α = 1 with the paper's kernel. With `likelihood="gaussian"`
+    the reconstruction is half the paper's squared error, and a constant.
 
     Args:
-        strength: λ, a number or a schedule.
+        strength: λ, a number or a schedule. With that likelihood it is half the
+            paper's λ: 10 here is 20 there.
         kernel: `"imq"` or `"rbf"`, scaled to the prior.
 
     Raises:
