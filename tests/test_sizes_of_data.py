@@ -181,7 +181,7 @@ class MeanOfBatch(keras.layers.Layer):
         {"kl_divergence": lambda posterior, prior, z: keras.ops.sum(z**2, -1)},
         {"compile_kwargs": {"metrics": ["mse"]}},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_what_may_mix_rows_is_not_filled_up(kwargs):
     network = kwargs.pop("network", None)
