@@ -369,9 +369,20 @@ class VAE(keras.Model):
         """As `keras.Model.evaluate`; z is drawn from the posterior."""
         if kwargs.get("_use_cached_eval_dataset"):
             return super().evaluate(x, y, batch_size=batch_size, **kwargs)
+        checks.check_data_size(self)
         options = check_options({"batch_size": batch_size, **kwargs})
         x, y, weights = self._checked(x, y, options.pop("sample_weight", None))
         return device_loop.evaluate(self, x, y, sample_weight=weights, **options)
+
+    def train_on_batch(self, *args, **kwargs):
+        """As `keras.Model.train_on_batch`."""
+        checks.check_data_size(self)
+        return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args, **kwargs):
+        """As `keras.Model.test_on_batch`; z is drawn from the posterior."""
+        checks.check_data_size(self)
+        return super().test_on_batch(*args, **kwargs)
 
     def _checked(self, *data, training=False):
         data = checks.check_data(self, "x", *data, training=training)

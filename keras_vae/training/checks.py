@@ -222,6 +222,16 @@ def data_size(objective, x, validation_split: float, sample_weight=None) -> int:
     return int(np.count_nonzero(ops.convert_to_numpy(sample_weight)[:n_rows]))
 
 
+def check_data_size(vae) -> None:
+    """Raises a ValueError if the objective needs the size of the data, which no `fit` has said."""
+    if hasattr(vae, "data_size") and np.isnan(ops.convert_to_numpy(vae.data_size)):
+        name = type(vae.objective).__name__
+        raise ValueError(
+            f"{name} needs to know how many samples the data has, which fit on an array says. "
+            f"Call fit first, or give the number: keras_vae.objectives.{name}(data_size=...)."
+        )
+
+
 def n_training_rows(x, validation_split: float) -> int:
     """Returns how many of the first rows of x are not for validation."""
     return math.floor(len(x) * (1.0 - validation_split))
