@@ -32,7 +32,7 @@ from keras_vae.parts import (
 )
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.registered_names import check_classes
-from keras_vae.training import backend, checks, device_loop
+from keras_vae.training import backend, checks, device_loop, likelihood_updates
 from keras_vae.training.data import has_rows
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
 from keras_vae.training.row_order import RowOrder
@@ -346,6 +346,7 @@ class VAE(keras.Model):
             options["validation_data"] = data
         self._warn_of_late_schedules(x, options)
         options["callbacks"] = with_loss_weights(self, options.get("callbacks"))
+        options["callbacks"] = likelihood_updates.with_epochs(self, options["callbacks"])
         return device_loop.fit(self, x, y, sample_weight=weights, **options)
 
     def _warn_of_late_schedules(self, x, options):
@@ -425,8 +426,6 @@ class VAE(keras.Model):
         penalties = list(self.losses)
         target = x if y is None else y
         checks.check_target_shape(target.shape[1:], self.target_features)
-        if training and hasattr(self.likelihood, "update"):
-            self.likelihood.update(target, y_pred["params"])
         weights = ops.ones(ops.shape(target)[:1]) if sample_weight is None else sample_weight
         weights = ops.reshape(ops.cast(weights, "float32"), (-1,))
         total_weight = ops.sum(weights)
@@ -447,7 +446,8 @@ class VAE(keras.Model):
         )
         token = _training.set(bool(training))
         try:
-            terms = self.objective(forward)
+            with likelihood_updates.during(training, forward, self.objective, weights):
+                terms = self.objective(forward)
         finally:
             _training.reset(token)
         check_terms(self.objective, terms)

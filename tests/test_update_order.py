@@ -4,6 +4,8 @@ import keras
 import pytest
 from helpers import N_FEATURES, make_vae
 
+import keras_vae as kv
+
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the graphs are TensorFlow's"
 )
@@ -50,12 +52,21 @@ def unordered_pairs(graph):
     ]
 
 
-# Those in which gradients of a critic's weights do not depend on each of their reads.
-@pytest.mark.parametrize("objective", ["factor_vae", "info_max_vae"])
-def test_no_update_overtakes_a_read(x, objective):
+# Those in which gradients of a critic's weights do not depend on each of their reads,
+# and one in which the loss reads a weight between two updates.
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"objective": "factor_vae"},
+        {"objective": "info_max_vae"},
+        {"likelihood": kv.likelihoods.Gaussian("optimal"), "objective": "iwae"},
+    ],
+    ids=["factor_vae", "info_max_vae", "optimal_sigma"],
+)
+def test_no_update_overtakes_a_read(x, parts):
     import tensorflow as tf
 
-    vae = make_vae(objective=objective)
+    vae = make_vae(**parts)
     vae.train_on_batch(x[:32])
     step = tf.function(vae.train_step, autograph=False)
     graphs = optimized_graphs(step, (tf.zeros((32, N_FEATURES)),))

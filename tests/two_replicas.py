@@ -9,6 +9,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import keras  # noqa: E402
 from helpers import make_vae, set_same_weights  # noqa: E402
 
+import keras_vae as kv  # noqa: E402
+
 x = (np.random.default_rng(0).random((64, 12)) < 0.4).astype("float32")
 results = []
 for strategy in (
@@ -20,8 +22,17 @@ for strategy in (
         vae.build((None, 12))
         set_same_weights(vae)
         history = vae.fit(x, batch_size=32, epochs=2, shuffle=False, verbose=0).history
-    results.append((np.concatenate([w.ravel() for w in vae.get_weights()]), history["loss"]))
+        # The σ of an epoch is that of its rows, whichever replica had them.
+        optimal = kv.likelihoods.Gaussian("optimal")
+        other = make_vae(keras.optimizers.SGD(0.0), noise=0.4, likelihood=optimal)
+        other.build((None, 12))
+        set_same_weights(other.encoder)
+        set_same_weights(other.decoder)
+        other.fit(x[:56], batch_size=32, epochs=2, shuffle=False, verbose=0)
+    weights = np.concatenate([w.ravel() for w in vae.get_weights()])
+    results.append((weights, history["loss"], optimal.variance.numpy()))
 
 assert strategy.num_replicas_in_sync == 2
 np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-6)
 np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-5)
+np.testing.assert_allclose(results[0][2], results[1][2], rtol=1e-5)

@@ -8,6 +8,11 @@ from keras import ops
 from keras_vae.arguments import check_positive
 from keras_vae.bounds import bounded
 from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.likelihoods.optimal_variance import (
+    errors_per_row,
+    variance_of_bound,
+    variance_of_rows,
+)
 
 CHOICES = ("learned", "per_feature", "decoder", "optimal")
 
@@ -25,9 +30,11 @@ class Gaussian(Likelihood):
             - `"per_feature"`: one trained σ for each feature of the target.
             - `"decoder"`: one for each feature and code. The decoder gives two
               params per feature: all μ, then all log σ², kept in [-20, 10].
-            - `"optimal"`: σ² is the mean squared error of the training batch,
-              which is what maximizes the likelihood (the σ-VAE). Evaluation and
-              sampling use that of the last training batch.
+            - `"optimal"`: σ² is the mean squared error of the training batch, by
+              sample weight, which is what maximizes the likelihood (the σ-VAE);
+              of several draws of z, what maximizes the objective's bound. It is
+              at least 1e-6. Evaluation and sampling use its mean over the rows
+              of the last epoch of `fit`, or of the last call of `train_on_batch`.
 
     Raises:
         ValueError: if `sigma` is neither a positive number nor one of these.
@@ -53,21 +60,57 @@ class Gaussian(Likelihood):
             shape = () if self.sigma == "learned" else input_shape[1:]
             self.log_sigma = self.add_weight(shape, "zeros", name="log_sigma")
         if self.sigma == "optimal":
-            self.variance = self.add_weight(
-                (), "ones", name="variance", trainable=False, aggregation="mean"
-            )
+            # Of the batch within a training step, of the epoch otherwise.
+            self.variance = self._add_statistic("variance", "ones")
+            self.epoch_error = self._add_statistic("epoch_error")
+            self.epoch_count = self._add_statistic("epoch_count")
+            self.in_epoch = self._add_statistic("in_epoch")
 
-    def update(self, target, params, mask=None):
+    def _add_statistic(self, name, initializer="zeros"):
+        return self.add_weight((), initializer, name=name, trainable=False, aggregation="mean")
+
+    @property
+    def follows_epochs(self):
+        return self.sigma == "optimal"
+
+    def begin_epoch(self):
+        if self.follows_epochs:
+            self.epoch_error.assign(0.0)
+            self.epoch_count.assign(0.0)
+            self.in_epoch.assign(1.0)
+
+    def end_epoch(self):
+        if self.follows_epochs:
+            self.in_epoch.assign(0.0)
+
+    def update(self, target, params, mask=None, sample_weight=None, bound=None):
         if self.sigma != "optimal":
             return
         target, params = ops.cast(target, "float32"), ops.cast(params, "float32")
-        observed = ops.ones_like(target, "bool") if mask is None else ops.cast(mask, "bool")
-        error = ops.where(observed, ops.square(ops.where(observed, target, 0.0) - params), 0.0)
-        count = ops.sum(ops.cast(ops.broadcast_to(observed, ops.shape(error)), "float32"))
-        variance = ops.maximum(ops.sum(error) / ops.maximum(count, 1.0), 1e-6)
+        weights, error, count = errors_per_row(target, params, mask, sample_weight)
+        if bound is None:
+            variance = variance_of_rows(weights, error, count)
+        else:
+            variance = variance_of_bound(weights, error, count, bound)
         # A batch in which nothing was observed says nothing.
-        variance = ops.where(count > 0.0, variance, ops.convert_to_tensor(self.variance))
-        self.variance.assign(ops.stop_gradient(variance))
+        total = ops.sum(weights * count)
+        variance = ops.where(total > 0.0, variance, ops.convert_to_tensor(self.variance))
+        variance, total = ops.stop_gradient(variance), ops.stop_gradient(total)
+        self.variance.assign(variance)
+        self.epoch_error.assign(self.in_epoch * self.epoch_error + total * variance)
+        self.epoch_count.assign(self.in_epoch * self.epoch_count + total)
+
+    def end_step(self):
+        if self.sigma == "optimal":
+            mean = self.epoch_error / ops.maximum(self.epoch_count, 1e-12)
+            variance = ops.convert_to_tensor(self.variance)
+            self.variance.assign(ops.where(self.epoch_count > 0.0, mean, variance))
+
+    def load_own_variables(self, store):
+        if self.sigma == "optimal" and len(store.keys()) == 1:  # 0.1 had the variance alone
+            self.variance.assign(store["0"])
+        else:
+            super().load_own_variables(store)
 
     def log_prob_per_feature(self, target, params):
         # The optimal σ² is a constant here: at an optimum its own gradient vanishes.

@@ -19,10 +19,12 @@ class Likelihood(keras.layers.Layer):
             last axis of the params consists of that many blocks, each of the
             size of the target's last axis.
         takes_missing: whether NaN in the target stands for what was not observed.
+        follows_epochs: whether it is to be told of the epochs of `fit`.
     """
 
     params_per_feature = 1
     takes_missing = False
+    follows_epochs = False
 
     def __init__(self, **kwargs):
         kwargs.setdefault("dtype", "float32")
@@ -72,13 +74,32 @@ class Likelihood(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def update(self, target, params, mask=None):
+    def update(self, target, params, mask=None, sample_weight=None, bound=None):
         """Adapts weights that follow from a training batch rather than from a gradient.
 
         The VAE calls it once per training step, before `log_prob` and with its
-        arguments. By default there are no such weights.
+        arguments, and `end_step` after the loss. By default there are no such weights.
+
+        Args:
+            target, params, mask: as for `log_prob`.
+            sample_weight: weights of the rows, `(batch,)`; `None` for ones.
+            bound: with an objective that weights several draws of z, its bound as a
+                function of log p(x|z): from `(n_samples, n, batch)` to n values
+                of each row, `(n, batch)` or `(n * batch,)`. `None` where draws count alike.
         """
         return  # AutoGraph warns of a body that is empty.
+
+    def end_step(self) -> None:
+        """Leaves such weights as evaluation is to use them, at the end of a training step."""
+        return
+
+    def begin_epoch(self) -> None:
+        """Is called by `fit` before each epoch if the likelihood `follows_epochs`."""
+        return
+
+    def end_epoch(self) -> None:
+        """Is called by `fit` after each epoch if the likelihood `follows_epochs`."""
+        return
 
     def split(self, params):
         """Returns the `params_per_feature` blocks of the params, each shaped as the target."""

@@ -7,6 +7,7 @@ from keras import ops
 from keras_vae import likelihoods
 from keras_vae.likelihoods.from_function import FromFunction
 from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.training.likelihood_updates import end_step, update
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -53,8 +54,21 @@ class Masked(Likelihood):
         if not self.likelihood.built:
             self.likelihood.build(input_shape)
 
-    def update(self, target, params, mask=None):
-        self.likelihood.update(target, params, _observed(target, mask))
+    @property
+    def follows_epochs(self):
+        return getattr(self.likelihood, "follows_epochs", False)
+
+    def begin_epoch(self):
+        self.likelihood.begin_epoch()
+
+    def end_epoch(self):
+        self.likelihood.end_epoch()
+
+    def update(self, target, params, mask=None, **kwargs):
+        update(self.likelihood, target, params, mask=_observed(target, mask), **kwargs)
+
+    def end_step(self):
+        end_step(self.likelihood)
 
     def log_prob(self, target, params, mask=None):
         return self.likelihood.log_prob(target, params, _observed(target, mask))

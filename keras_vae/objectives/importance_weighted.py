@@ -59,6 +59,12 @@ class IWAE(Objective):
         """Returns the bound, `(batch,)`, of log-weights `(n_draws, batch)`."""
         return ops.logsumexp(log_w, axis=0) - math.log(self.n_draws)
 
+    def bound_given(self, forward: Forward):
+        """Returns the bound as a function of log p(x|z), `(n_draws, n, batch)`, alone."""
+        z = forward.z
+        log_ratio = ops.stop_gradient(forward.prior.log_prob(z) - forward.posterior.log_prob(z))
+        return lambda log_px: self.bound(log_px + log_ratio[:, None], forward.step)
+
     def weights(self, log_w, power: int, step):
         """Returns how the gradients of log w_k are weighted, each `(n_draws, batch)`.
 

@@ -1,0 +1,66 @@
+"""When a likelihood adapts what follows from the data rather than from a gradient."""
+
+import contextlib
+import inspect
+
+import keras
+
+
+@contextlib.contextmanager
+def during(training: bool, forward, objective, sample_weight):
+    """Lets the likelihood adapt to a training batch, for as long as its loss is computed.
+
+    Args:
+        training: whether this is a training step; otherwise nothing is done.
+        forward: the `keras_vae.objectives.Forward` of the batch.
+        objective: the objective, whose bound several draws of z are to make large.
+        sample_weight: weights of the rows, `(batch,)`.
+    """
+    if not training:
+        yield
+        return
+    likelihood, bound = forward.likelihood, None
+    if getattr(likelihood, "follows_epochs", False) and hasattr(objective, "bound_given"):
+        bound = objective.bound_given(forward)
+    update(likelihood, forward.target, forward.params, sample_weight=sample_weight, bound=bound)
+    yield
+    end_step(likelihood)
+
+
+def update(likelihood, target, params, **kwargs) -> None:
+    """Calls `likelihood.update`, if there is one, with those arguments that it takes."""
+    if not hasattr(likelihood, "update"):
+        return
+    names = inspect.signature(likelihood.update).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in names.values()):
+        kwargs = {name: value for name, value in kwargs.items() if name in names}
+    likelihood.update(target, params, **kwargs)
+
+
+def end_step(likelihood) -> None:
+    """Calls `likelihood.end_step`, if there is one."""
+    if hasattr(likelihood, "end_step"):
+        likelihood.end_step()
+
+
+class Epochs(keras.callbacks.Callback):
+    """Tells the likelihood of the epochs of `fit`."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.likelihood.begin_epoch()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.likelihood.end_epoch()
+
+
+def with_epochs(vae, callbacks):
+    """Returns the callbacks of a `fit`, with `Epochs` first if the likelihood follows them."""
+    if not getattr(vae.likelihood, "follows_epochs", False):
+        return callbacks
+    epochs = Epochs()
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        return [epochs, *keras.tree.flatten(callbacks or [])]
+    if not any(isinstance(callback, Epochs) for callback in callbacks.callbacks):
+        epochs.set_model(vae)
+        callbacks.callbacks.insert(0, epochs)
+    return callbacks
