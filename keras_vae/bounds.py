@@ -4,8 +4,12 @@ from keras import ops
 
 
 def bounded(x, low: float, high: float):
-    """Clips x to [low, high] with the gradient of the identity.
+    """Clips x to [low, high], exactly, with the gradient of the identity.
 
-    A clipped unit would otherwise get no gradient at all and never come back.
+    A clipped unit would otherwise get no gradient at all and never come back. Where x
+    is infinite the gradient is 0.
     """
-    return x + ops.stop_gradient(ops.clip(x, low, high) - x)
+    # A comparison, as LiteRT has no operation for what is finite.
+    finite = ops.where(ops.abs(x) < 3e38, x, ops.zeros_like(x))
+    # What is added is 0, so that no digit of the bound is lost however large x is.
+    return ops.stop_gradient(ops.clip(x, low, high)) + (finite - ops.stop_gradient(finite))

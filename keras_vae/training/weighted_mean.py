@@ -24,4 +24,6 @@ def weighted_mean(name: str, term, weights):
             f"{name} must hold one value per sample, shape (batch,) = {tuple(weights.shape)}; it "
             f"has shape {tuple(term.shape)}. Sum over features or latent dimensions."
         )
-    return ops.sum(weights * term) / ops.maximum(ops.sum(weights), 1e-12)
+    # 0 · inf is NaN: a row that overflows counts for nothing either.
+    total = ops.sum(ops.where(weights > 0.0, weights * term, 0.0))
+    return total / ops.maximum(ops.sum(weights), 1e-12)
