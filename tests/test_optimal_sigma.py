@@ -149,7 +149,7 @@ def test_training_with_iwae_takes_the_best_sigma():
         # The same draws, with a σ that is given.
         state.assign(seed)
         vae.likelihood.variance.assign(np.exp(log_var))
-        vae.likelihood.epoch_count.assign(0.0)
+        vae.likelihood.epoch.count.assign(0.0)
         found.append(vae.test_on_batch(X))
         vae.reset_metrics()
     loss, found = np.ravel(loss)[0], [np.ravel(f)[0] for f in found]
@@ -166,6 +166,7 @@ def test_a_model_goes_on_from_a_file_with_its_sigma(tmp_path):
     likelihood = Gaussian("optimal")
     likelihood.build((None, 6))
     likelihood.load_own_variables({"0": np.float32(0.37)})
+    likelihood.epoch.load_own_variables({})
     assert to_numpy(likelihood.variance) == pytest.approx(0.37)
 
 

@@ -13,6 +13,8 @@ from keras_vae.likelihoods.optimal_variance import (
     variance_of_bound,
     variance_of_rows,
 )
+from keras_vae.likelihoods.scale import Units
+from keras_vae.likelihoods.statistics import Statistics
 
 CHOICES = ("learned", "per_feature", "decoder", "optimal")
 
@@ -29,7 +31,9 @@ class Gaussian(Likelihood):
             - `"learned"`: one σ, trained with the rest of the model.
             - `"per_feature"`: one trained σ for each feature of the target.
             - `"decoder"`: one for each feature and code. The decoder gives two
-              params per feature: all μ, then all log σ², kept in [-20, 10].
+              params per feature: all μ, then all log σ², kept in [-20, 10]. Columns
+              (of the last axis) of which the first `fit` finds that they do not
+              suit this are counted in their own standard deviation from their own mean.
             - `"optimal"`: σ² is the mean squared error of the training batch, by
               sample weight, which is what maximizes the likelihood (the σ-VAE);
               of several draws of z, what maximizes the objective's bound. It is
@@ -54,20 +58,26 @@ class Gaussian(Likelihood):
             )
         self.sigma = sigma if isinstance(sigma, str) else check_positive("sigma", sigma)
         self.params_per_feature = 2 if sigma == "decoder" else 1
+        self.data_scale = 1.0 if isinstance(sigma, str) else self.sigma
+        self.units = None
 
     def build(self, input_shape):
         if self.sigma in ("learned", "per_feature"):
             shape = () if self.sigma == "learned" else input_shape[1:]
             self.log_sigma = self.add_weight(shape, "zeros", name="log_sigma")
+        if self.sigma == "decoder":
+            self.units = Units(input_shape[-1] or 1)
         if self.sigma == "optimal":
             # Of the batch within a training step, of the epoch otherwise.
-            self.variance = self._add_statistic("variance", "ones")
-            self.epoch_error = self._add_statistic("epoch_error")
-            self.epoch_count = self._add_statistic("epoch_count")
-            self.in_epoch = self._add_statistic("in_epoch")
+            self.variance = self.add_weight(
+                (), "ones", name="variance", trainable=False, aggregation="mean"
+            )
+            self.epoch = Statistics({"error": 0.0, "count": 0.0, "is_open": 0.0})
 
-    def _add_statistic(self, name, initializer="zeros"):
-        return self.add_weight((), initializer, name=name, trainable=False, aggregation="mean")
+    def look_at(self, target):
+        super().look_at(target)
+        if self.units is not None:
+            self.units.look_at(target, self.data_scale)
 
     @property
     def follows_epochs(self):
@@ -75,15 +85,17 @@ class Gaussian(Likelihood):
 
     def begin_epoch(self):
         if self.follows_epochs:
-            self.epoch_error.assign(0.0)
-            self.epoch_count.assign(0.0)
-            self.in_epoch.assign(1.0)
+            self.epoch.error.assign(0.0)
+            self.epoch.count.assign(0.0)
+            self.epoch.is_open.assign(1.0)
 
     def end_epoch(self):
         if self.follows_epochs:
-            self.in_epoch.assign(0.0)
+            self.epoch.is_open.assign(0.0)
 
     def update(self, target, params, mask=None, sample_weight=None, bound=None):
+        if self.units is not None:
+            self.units.keep()
         if self.sigma != "optimal":
             return
         target, params = ops.cast(target, "float32"), ops.cast(params, "float32")
@@ -97,34 +109,35 @@ class Gaussian(Likelihood):
         variance = ops.where(total > 0.0, variance, ops.convert_to_tensor(self.variance))
         variance, total = ops.stop_gradient(variance), ops.stop_gradient(total)
         self.variance.assign(variance)
-        self.epoch_error.assign(self.in_epoch * self.epoch_error + total * variance)
-        self.epoch_count.assign(self.in_epoch * self.epoch_count + total)
+        epoch = self.epoch
+        epoch.error.assign(epoch.is_open * epoch.error + total * variance)
+        epoch.count.assign(epoch.is_open * epoch.count + total)
 
     def end_step(self):
         if self.sigma == "optimal":
-            mean = self.epoch_error / ops.maximum(self.epoch_count, 1e-12)
+            mean = self.epoch.error / ops.maximum(self.epoch.count, 1e-12)
             variance = ops.convert_to_tensor(self.variance)
-            self.variance.assign(ops.where(self.epoch_count > 0.0, mean, variance))
-
-    def load_own_variables(self, store):
-        if self.sigma == "optimal" and len(store.keys()) == 1:  # 0.1 had the variance alone
-            self.variance.assign(store["0"])
-        else:
-            super().load_own_variables(store)
+            self.variance.assign(ops.where(self.epoch.count > 0.0, mean, variance))
 
     def log_prob_per_feature(self, target, params):
         # The optimal σ² is a constant here: at an optimum its own gradient vanishes.
         mean, log_var = self._mean_and_log_var(params)
+        log_unit = 0.0
+        if self.units is not None:
+            target, log_unit = self.units.standardized(target), ops.log(self.units.scale)
         error = ops.square((target - mean) * ops.exp(-0.5 * log_var))
-        return -0.5 * (error + log_var + math.log(2.0 * math.pi))
+        return -0.5 * (error + log_var + math.log(2.0 * math.pi)) - log_unit
 
     def mean(self, params):
-        return self._mean_and_log_var(params)[0]
+        return self._restored(self._mean_and_log_var(params)[0])
 
     def sample(self, params, seed=None):
         mean, log_var = self._mean_and_log_var(params)
         noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=seed)
-        return mean + ops.exp(0.5 * log_var) * noise
+        return self._restored(mean + ops.exp(0.5 * log_var) * noise)
+
+    def _restored(self, x):
+        return x if self.units is None else self.units.restored(x)
 
     def _mean_and_log_var(self, params):
         if self.sigma == "decoder":

@@ -23,6 +23,7 @@ class Laplace(Likelihood):
     def __init__(self, scale: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         self.scale = check_positive("scale", scale)
+        self.data_scale = self.scale
 
     def log_prob_per_feature(self, target, params):
         return -ops.abs(target - params) / self.scale - math.log(2.0 * self.scale)

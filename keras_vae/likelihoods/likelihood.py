@@ -4,6 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.bounds import tamed
+from keras_vae.likelihoods.scale import warn_of_scale
+
 
 class Likelihood(keras.layers.Layer):
     """log p(x|z), from the raw params that the decoder makes of z.
@@ -20,11 +23,14 @@ class Likelihood(keras.layers.Layer):
             size of the target's last axis.
         takes_missing: whether NaN in the target stands for what was not observed.
         follows_epochs: whether it is to be told of the epochs of `fit`.
+        data_scale: the standard deviation of data that it begins well with, if it
+            has one.
     """
 
     params_per_feature = 1
     takes_missing = False
     follows_epochs = False
+    data_scale = None
 
     def __init__(self, **kwargs):
         kwargs.setdefault("dtype", "float32")
@@ -50,7 +56,9 @@ class Likelihood(keras.layers.Layer):
         log_prob = self.log_prob_per_feature(target, params)
         if mask is not None:
             log_prob = ops.where(mask, log_prob, 0.0)
-        return ops.sum(log_prob, axis=tuple(range(1 - len(target.shape), 0)))
+        log_prob = ops.sum(log_prob, axis=tuple(range(1 - len(target.shape), 0)))
+        # Of data that does not suit the model, which would otherwise make weights NaN.
+        return tamed(log_prob, 1e9)
 
     def log_prob_per_feature(self, target, params):
         """Returns log p of each feature, of the shape of `target`, with the params' samples axis.
@@ -100,6 +108,14 @@ class Likelihood(keras.layers.Layer):
     def end_epoch(self) -> None:
         """Is called by `fit` after each epoch if the likelihood `follows_epochs`."""
         return
+
+    def look_at(self, target: np.ndarray) -> None:
+        """Sees the training data, or a part of it, before `fit` trains on it.
+
+        Warns of columns whose scale does not suit the likelihood.
+        """
+        if self.data_scale is not None:
+            warn_of_scale(type(self).__name__, target, self.data_scale)
 
     def split(self, params):
         """Returns the `params_per_feature` blocks of the params, each shaped as the target."""

@@ -64,6 +64,10 @@ class Masked(Likelihood):
     def end_epoch(self):
         self.likelihood.end_epoch()
 
+    def look_at(self, target):
+        if hasattr(self.likelihood, "look_at") and not np.isnan(target).all():
+            self.likelihood.look_at(target)
+
     def update(self, target, params, mask=None, **kwargs):
         update(self.likelihood, target, params, mask=_observed(target, mask), **kwargs)
 

@@ -26,6 +26,7 @@ class StudentT(Likelihood):
         super().__init__(**kwargs)
         self.degrees_of_freedom = check_positive("degrees_of_freedom", degrees_of_freedom)
         self.scale = check_positive("scale", scale)
+        self.data_scale = self.scale
 
     def log_prob_per_feature(self, target, params):
         nu = self.degrees_of_freedom

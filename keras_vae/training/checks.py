@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_vae.schedules import last_change
 from keras_vae.shapes import matches
-from keras_vae.training import data, streams
+from keras_vae.training import data, likelihood_updates, streams
 from keras_vae.training.lazy_rows import LazyRows, SparseRows
 
 _MAX_FLOAT16 = 65504.0
@@ -137,7 +137,7 @@ def check_data(vae, name: str, x, y=None, sample_weight=None, training: bool = F
         y: the target, or `None` where it is x.
         sample_weight: one weight per sample, or `None`.
         training: whether the model is to learn this target; it remembers whether
-            that is another than x.
+            that is another than x, and its likelihood looks at it.
 
     Returns:
         `(x, y, sample_weight)` to hand to Keras.
@@ -183,6 +183,9 @@ def check_data(vae, name: str, x, y=None, sample_weight=None, training: bool = F
     for array in (x, y):
         if isinstance(array, SparseRows):
             _check_values(name, array.values, missing, vae.compute_dtype)
+    if training:
+        target = batch_x if batch_y is None else batch_y
+        likelihood_updates.look_at(vae.likelihood, target, batch_weights)
     return x, y, weights
 
 

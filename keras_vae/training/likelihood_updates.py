@@ -4,6 +4,7 @@ import contextlib
 import inspect
 
 import keras
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -25,6 +26,14 @@ def during(training: bool, forward, objective, sample_weight):
     update(likelihood, forward.target, forward.params, sample_weight=sample_weight, bound=bound)
     yield
     end_step(likelihood)
+
+
+def look_at(likelihood, target, sample_weight) -> None:
+    """Shows the likelihood the rows to be trained on that count, as NumPy arrays."""
+    if sample_weight is not None:
+        target = target[np.ravel(keras.ops.convert_to_numpy(sample_weight)) > 0]
+    if hasattr(likelihood, "look_at") and len(target):
+        likelihood.look_at(target)
 
 
 def update(likelihood, target, params, **kwargs) -> None:
