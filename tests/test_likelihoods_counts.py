@@ -26,19 +26,32 @@ def test_log_gamma_and_its_gradient_agree_with_scipy():
     np.testing.assert_allclose(to_numpy(stirling_remainder(np.zeros(1, "f4"))), 0.0, atol=1e-6)
 
 
-def test_large_counts_keep_their_digits():
-    counts = np.array([900, 1000, 99_000, 100_000, 1_000_000], "f8")
-    rates = np.array([1000, 1000, 1e5, 1.003e5, 1e6]).astype("f4").astype("f8")
-    log_rates = column(np.log(rates))
-    rates = np.exp(log_rates[:, 0].astype("f8"))
+def counts_and_log_means():
+    """Counts up to 1e8, and log means that miss them by up to a factor of e^3."""
+    counts = np.repeat([1, 7, 900, 1e3, 99_000, 1e5, 1e6, 1e7, 12_345_678, 1e8], 13)
+    misses = np.tile([-3, -0.6, -0.3, -1e-2, -1e-3, -1e-4, 0, 3e-5, 1e-4, 4e-3, 0.1, 0.4, 2], 10)
+    return counts, column(np.minimum(np.log(counts) + misses, 20.0))
+
+
+def test_large_counts_keep_their_digits_of_poisson():
+    counts, log_rates = counts_and_log_means()
+    wide = log_rates[:, 0].astype("f8")
+    expected = counts * wide - np.exp(wide) - special.gammaln(counts + 1)
     log_prob = to_numpy(Poisson().log_prob(column(counts), log_rates))
-    np.testing.assert_allclose(log_prob, stats.poisson.logpmf(counts, rates), atol=5e-3)
-    for log_theta in (-8.0, 0.0, 5.0, 12.0, 20.0):
-        params = np.concatenate([log_rates, np.full_like(log_rates, log_theta)], axis=-1)
-        log_prob = to_numpy(NegativeBinomial().log_prob(column(counts), params))
-        theta = np.exp(log_theta)
-        expected = stats.nbinom.logpmf(counts, theta, theta / (theta + rates))
-        np.testing.assert_allclose(log_prob, expected, atol=5e-3, rtol=1e-5)
+    np.testing.assert_allclose(log_prob, expected, atol=1e-3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("log_theta", [-8.0, -2.0, 0.0, 3.0, 7.0, 12.0, 16.0, 20.0])
+def test_large_counts_keep_their_digits_of_negative_binomial(log_theta):
+    counts, log_means = counts_and_log_means()
+    params = np.concatenate([log_means, np.full_like(log_means, log_theta)], axis=-1)
+    theta, mean = np.exp(log_theta), np.exp(log_means[:, 0].astype("f8"))
+    # As SciPy's, but for log(1 - p), which it takes of a difference.
+    expected = special.gammaln(counts + theta) - special.gammaln(theta)
+    expected += -special.gammaln(counts + 1) - theta * np.log1p(mean / theta)
+    expected += -counts * np.log1p(theta / mean)
+    log_prob = to_numpy(NegativeBinomial().log_prob(column(counts), params))
+    np.testing.assert_allclose(log_prob, expected, atol=1e-3, rtol=1e-6)
 
 
 def test_gradients_of_counts_agree_with_the_closed_form():

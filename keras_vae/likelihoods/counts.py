@@ -1,18 +1,43 @@
 """What the likelihoods of counts compute with."""
 
 import keras
+import numpy as np
 from keras import ops
 
+# e^(k/64) up to what means may be, each in two parts: 48 bits together.
+_POWERS = np.exp(np.arange(20 * 64 + 1) / 64)
+_POWERS = np.stack([_POWERS, _POWERS - _POWERS.astype("float32")], axis=-1).astype("float32")
 
-def compare(target, log_mean):
-    """Returns log μ - log x and μ - x of counts x and means μ.
 
-    The two agree to the last digit where x and μ are large and close, so that
-    what cancels in a log-probability cancels. For x = 0 the first is log μ.
+def log_ratio(log_mean, count):
+    """Returns log μ - log x of means μ and counts x, to 1e-9 where it is small; log μ for x = 0.
+
+    In float32 log x of a count of 10⁷ is only known to 1e-6, of which a
+    log-probability has 10⁷ times as much.
     """
-    log_ratio = log_mean - ops.log(ops.maximum(target, 1.0))
-    excess = ops.where(target > 0.0, target * ops.expm1(log_ratio), ops.exp(log_mean))
-    return log_ratio, excess
+    count = ops.maximum(count, 1.0)
+    nearest = ops.clip(ops.round(64.0 * ops.log(count)), 0, len(_POWERS) - 1)
+    parts = ops.take(ops.convert_to_tensor(_POWERS), ops.cast(nearest, "int32"), axis=0)
+    high, low = parts[..., 0], parts[..., 1]
+    # Both differences are exact where they are small.
+    rest = ops.log1p(((count - high) - low) / high)
+    return (log_mean - nearest / 64.0) - rest
+
+
+def exp_remainder(x):
+    """Returns e^x - 1 - x, to the last digits."""
+    is_small = ops.abs(x) < 0.5
+    s = ops.where(is_small, x, 0.0)
+    series = 1 / 2 + s * (1 / 6 + s * (1 / 24 + s * (1 / 120 + s * (1 / 720 + s * (1 / 5040)))))
+    series = s * s * (series + s**6 / 40320)
+    return ops.where(is_small, series, ops.expm1(ops.where(is_small, 1.0, x)) - x)
+
+
+def log_remainder(x):
+    """Returns x - log(1 + x) for x from -0.3 to 0.4, to the last digits."""
+    r = x / (2.0 + x)
+    s = r * r
+    return r * (x - 2.0 * s * (1 / 3 + s * (1 / 5 + s * (1 / 7 + s * (1 / 9 + s / 11)))))
 
 
 def poisson_draws(rate, seed):

@@ -4,7 +4,12 @@ import keras
 from keras import ops
 
 from keras_vae.bounds import bounded
-from keras_vae.likelihoods.counts import compare, poisson_draws
+from keras_vae.likelihoods.counts import (
+    exp_remainder,
+    log_ratio,
+    log_remainder,
+    poisson_draws,
+)
 from keras_vae.likelihoods.zero_inflation import ZeroInflatable
 from keras_vae.log_gamma import stirling_remainder
 
@@ -33,19 +38,12 @@ class NegativeBinomial(ZeroInflatable):
     def log_prob_of_count(self, target, log_mean, log_theta):
         theta = ops.exp(bounded(log_theta, -10.0, 20.0))
         log_mean = bounded(log_mean, -20.0, 20.0)
-        log_ratio, excess = compare(target, log_mean)
-        # log((θ + x) / (θ + μ)), as log1p of what is positive whichever of x, μ is larger.
-        below = excess > 0.0
-        smaller = ops.where(below, target, ops.exp(log_mean))
-        log_total = ops.log1p(ops.where(below, excess, -excess) / (theta + smaller))
-        log_total = ops.where(below, -log_total, log_total)
         return (
             stirling_remainder(target + theta)
             - stirling_remainder(theta)
             - stirling_remainder(target)
             - ops.log1p(target / theta)
-            + (target + theta) * log_total
-            + target * log_ratio
+            - _deficit(target, log_mean, theta)
         )
 
     def mean_of_count(self, log_mean, log_theta):
@@ -56,3 +54,22 @@ class NegativeBinomial(ZeroInflatable):
         gamma = keras.random.gamma(ops.shape(theta), theta, dtype="float32", seed=seed)
         rate = self.mean_of_count(log_mean, log_theta) * gamma / theta
         return poisson_draws(rate, seed)
+
+
+def _deficit(x, log_mean, theta):
+    """Returns (x + θ) log((θ + μ) / (θ + x)) - x log(μ / x), which is 0 at μ = x and else above.
+
+    With s = x / (x + θ) and d = log(μ / x) it is (x + θ) (log(1 + s (e^d - 1)) - s d), and
+    the same with θ in place of x and -d of d. Of the two, that of the smaller s cancels less.
+    """
+    d = log_ratio(log_mean, x)
+    x_is_smaller = x < theta
+    smaller = ops.where(x_is_smaller, x, theta)
+    d = ops.where(x_is_smaller, d, -d)
+    is_small = ops.abs(d) < 0.5
+    near, far = ops.where(is_small, d, 0.0), ops.where(is_small, 1.0, d)
+    share = smaller / (x + theta)
+    of_near = smaller * exp_remainder(near) - (x + theta) * log_remainder(share * ops.expm1(near))
+    of_far = (x + theta) * ops.log1p(share * ops.expm1(far)) - smaller * far
+    deficit = ops.where(is_small, of_near, of_far)
+    return ops.where(x > 0.0, deficit, theta * ops.log1p(ops.exp(log_mean) / theta))

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_vae.bounds import bounded
-from keras_vae.likelihoods.counts import compare, poisson_draws
+from keras_vae.likelihoods.counts import exp_remainder, log_ratio, poisson_draws
 from keras_vae.likelihoods.zero_inflation import ZeroInflatable
 from keras_vae.log_gamma import stirling_remainder
 
@@ -22,12 +22,16 @@ class Poisson(ZeroInflatable):
 
     Reference:
         Lambert, "Zero-inflated Poisson regression, with an application to
-        defects in manufacturing", 1992, section 2.
+        defects in manufacturing", 1992, section 2; Loader, "Fast and accurate
+        computation of binomial probabilities", 2000, for the idea of the stable formula.
     """
 
     def log_prob_of_count(self, target, log_rate):
-        log_ratio, excess = compare(target, bounded(log_rate, -20.0, 20.0))
-        return target * log_ratio - excess - stirling_remainder(target)
+        log_rate = bounded(log_rate, -20.0, 20.0)
+        # x log λ - λ is largest at λ = x: less than there by this.
+        deficit = target * exp_remainder(log_ratio(log_rate, target))
+        deficit = ops.where(target > 0.0, deficit, ops.exp(log_rate))
+        return -deficit - stirling_remainder(target)
 
     def mean_of_count(self, log_rate):
         return ops.exp(bounded(log_rate, -20.0, 20.0))
