@@ -24,7 +24,8 @@ def tamed(x, limit: float):
 
 def _with_gradient(value, x):
     """Returns `value` with the gradient of x, 0 where x is infinite."""
+    value, x = ops.convert_to_tensor(value), ops.convert_to_tensor(x)
     # A comparison, as LiteRT has no operation for what is finite.
-    finite = ops.where(ops.abs(x) < 3e38, x, ops.zeros_like(x))
+    finite = ops.where(ops.abs(x) < 3.4e38, x, ops.zeros_like(x))
     # What is added is 0, so that no digit of the value is lost however large x is.
     return ops.stop_gradient(value) + (finite - ops.stop_gradient(finite))

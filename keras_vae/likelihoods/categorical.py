@@ -31,7 +31,9 @@ class Categorical(Likelihood):
 
     def sample(self, params, seed=None):
         shape = ops.shape(params)
-        log_p = ops.log(ops.clip(self.mean(params), 1e-7, 1.0))
+        params = ops.cast(params, "float32")
+        # Not 1e-7 each, which would be much for many categories.
+        log_p = params if self.from_logits else ops.log(ops.maximum(params, 1e-30))
         draws = keras.random.categorical(ops.reshape(log_p, (-1, shape[-1])), 1, seed=seed)
         return ops.reshape(ops.one_hot(draws, shape[-1], dtype="float32"), shape)
 

@@ -46,8 +46,14 @@ class ContinuousBernoulli(Bernoulli):
     def sample(self, params, seed=None):
         logits, size, near_zero = self._logits(params)
         u = keras.random.uniform(ops.shape(logits), seed=seed)
-        upper = 1.0 + ops.log(u + (1.0 - u) * ops.exp(-size)) / size
-        return ops.clip(ops.where(near_zero, u, _mirror(upper, logits)), 0.0, 1.0)
+        v = _mirror(u, logits)
+        large = 1.0 + ops.log(v + (1.0 - v) * ops.exp(-size)) / size
+        is_small = ops.logical_and(ops.abs(logits) < 1.0, ops.logical_not(near_zero))
+        small = ops.where(is_small, logits, 1.0)
+        draw = ops.where(is_small, ops.log1p(u * ops.expm1(small)) / small, _mirror(large, logits))
+        # The quantile's series, exact there to 1e-7.
+        change = u * (1.0 - u) * logits * (0.5 + (1.0 - 2.0 * u) * logits / 6.0)
+        return ops.clip(ops.where(near_zero, u + change, draw), 0.0, 1.0)
 
     def _logits(self, params):
         """Returns the logits, their size kept off zero, and where that was needed."""

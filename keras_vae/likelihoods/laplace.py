@@ -34,8 +34,8 @@ class Laplace(Likelihood):
     def sample(self, params, seed=None):
         mean = self.mean(params)
         u = keras.random.uniform(ops.shape(mean), -0.5, 0.5, seed=seed)
-        # u = -1/2 would give an infinite draw.
-        tail = ops.log(ops.maximum(1.0 - 2.0 * ops.abs(u), 1e-30))
+        # u = -1/2 would give an infinite draw; u comes in steps of 2^-24.
+        tail = ops.log(ops.maximum(1.0 - 2.0 * ops.abs(u), 2.0**-24))
         return mean - self.scale * ops.sign(u) * tail
 
     def get_config(self):
