@@ -168,6 +168,10 @@ class VAE(keras.Model):
     # Building
 
     def build(self, input_shape):
+        with backend.scope(self):
+            self._build(input_shape)
+
+    def _build(self, input_shape):
         self.latent_dim, self.target_features = connect(
             self.encoder, self.decoder, self.likelihood, input_shape
         )
@@ -291,13 +295,15 @@ class VAE(keras.Model):
                 f"A VAE computes its own loss; received loss={loss!r}. Choose it with VAE("
                 "likelihood=..., beta=...), and pass what else you want to watch as metrics=[...]."
             )
-        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+        backend.move_optimizer(optimizer, self)
+        with backend.scope(self):
+            super().compile(optimizer, jit_compile=jit_compile, **kwargs)
         self.requested_jit_compile, self.requested_device_loop = jit_compile, device_loop
         self.compiled_loops.clear()
         self.compiled_inference.clear()
         if hasattr(self, "training_step"):
             # As a number: JAX would not train with two variables of one buffer.
-            steps = int(self.optimizer.iterations) * self._batches_per_step()
+            steps = int(ops.convert_to_numpy(self.optimizer.iterations)) * self._batches_per_step()
             self.training_step.assign(steps)
 
     def get_compile_config(self):
@@ -362,7 +368,7 @@ class VAE(keras.Model):
         batches = self._batches_per_step()
         checks.warn_of_late_schedules(
             loss_weight.weights(self.objective),
-            int(self.training_step) // batches,
+            int(ops.convert_to_numpy(self.training_step)) // batches,
             (options["epochs"] - options.get("initial_epoch", 0)) * per_epoch // batches,
         )
 

@@ -1,5 +1,6 @@
 """The only code that asks which backend runs."""
 
+import contextlib
 import functools
 import importlib
 import math
@@ -189,6 +190,36 @@ def before_updates(loss):
         return loss, lambda gradient: tf.where(tf.math.is_nan(loss), gradient, gradient)
 
     return identity(loss)
+
+
+def scope(model: keras.Model):
+    """Returns a context in which variables are made where those of the model are to lie."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        # The one of the scope in which the model was made.
+        if model.distribute_strategy is not tf.distribute.get_strategy():
+            return model.distribute_strategy.scope()
+    return contextlib.nullcontext()
+
+
+def move_optimizer(optimizer, model: keras.Model) -> None:
+    """Lets an optimizer that was made outside of the model's `scope` keep its variables there.
+
+    Raises:
+        ValueError: if it has been used.
+    """
+    strategy = getattr(optimizer, "_distribution_strategy", None)
+    if BACKEND != "tensorflow" or strategy in (None, model.distribute_strategy):
+        return
+    if optimizer.built:
+        raise ValueError(
+            "The optimizer has been used outside of the tf.distribute strategy in whose scope the "
+            "model was made. Make a new one, or compile with its name."
+        )
+    with scope(model):
+        # The same object, as its user may hold it.
+        vars(optimizer).update(vars(optimizer.from_config(optimizer.get_config())))
 
 
 def is_distributed(model: keras.Model) -> bool:
