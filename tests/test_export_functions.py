@@ -150,3 +150,15 @@ def test_draws_that_cannot_be_exported_are_refused_with_the_way_round(tmp_path):
     with pytest.raises(ValueError, match=r"FromFunction has .* no draws of x"):
         vae.export(tmp_path / "model", draws=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_other_things_is_left_alone(x, tmp_path):
+    vae = make_vae()
+    vae.build((None, N_FEATURES))
+    (tmp_path / "notes.txt").write_text("kept")
+    with pytest.raises(FileExistsError, match=r"holds 'notes.txt', which no export wrote"):
+        vae.export(tmp_path, format=FORMATS[0])
+    assert (tmp_path / "notes.txt").read_text() == "kept"
+    (tmp_path / "notes.txt").unlink()
+    for _ in range(2):  # an export takes the place of another
+        vae.export(tmp_path, format=FORMATS[0])

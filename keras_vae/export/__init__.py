@@ -10,7 +10,7 @@ from keras_vae.export.litert import write_litert
 from keras_vae.export.onnx import write_onnx
 from keras_vae.export.quantization import quantization
 from keras_vae.export.refusal import refusal
-from keras_vae.export.saved_model import export_saved_model
+from keras_vae.export.saved_model import SAVED_MODEL_NAMES, export_saved_model
 from keras_vae.files import written_beside
 
 _WRITERS = {
@@ -37,6 +37,7 @@ def export(
     if draws:
         check_draws(vae, format)
     how = quantization(vae, format, quantize, representative, endpoints(vae))
+    check_folder(filepath)
     with written_beside(filepath) as path:
         if format == "tf_saved_model":
             with refusal("the model", format):
@@ -44,6 +45,18 @@ def export(
         suffix, write = _WRITERS[format]
         write = write if how is None else functools.partial(write, quantization=how)
         return export_each(vae, path, endpoint, format, suffix, write)
+
+
+def check_folder(filepath: str | os.PathLike) -> None:
+    """Raises a FileExistsError for a folder that holds other things than an export."""
+    names = os.listdir(filepath) if os.path.isdir(filepath) else []
+    suffixes = tuple(suffix for suffix, _ in _WRITERS.values())
+    others = [n for n in names if n not in SAVED_MODEL_NAMES and not n.endswith(suffixes)]
+    if others:
+        raise FileExistsError(
+            f"{filepath} is a folder that holds {sorted(others)[0]!r}, which no export wrote, and "
+            "an export takes the place of the whole folder. Give the name of a new one in it."
+        )
 
 
 def check_draws(vae, format: str) -> None:

@@ -13,6 +13,9 @@ from keras_vae.export.endpoints import endpoints
 from keras_vae.export.refusal import ExportError
 from keras_vae.export.requirements import require
 
+# What TensorFlow writes into the folder of a SavedModel.
+SAVED_MODEL_NAMES = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
+
 
 def export_saved_model(
     vae, filepath: str | os.PathLike, with_draws: bool = False
