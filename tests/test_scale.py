@@ -82,7 +82,8 @@ class Standardize(keras.layers.Layer):
         self.mean, self.std = np.array(mean, "float32"), np.array(std, "float32")
 
     def call(self, x):
-        return (x - self.mean) / self.std
+        mean, std = (keras.ops.cast(value, x.dtype) for value in (self.mean, self.std))
+        return (x - mean) / std
 
 
 def make_vae(sigma="decoder", standardize=None, noise=None, likelihood=None):
@@ -185,3 +186,17 @@ def test_evaluation_says_nothing_of_the_scale():
         warnings.simplefilter("error", UserWarning)
         vae.fit(X, verbose=0, validation_data=(1e6 * X,))
         vae.evaluate(1e6 * X, verbose=0)
+
+
+def test_units_are_not_rounded_under_mixed_precision():
+    x = (X + 1e4).astype("float32")
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        vae = make_vae(standardize=(x.mean(axis=0), x.std(axis=0)))
+        with pytest.warns(UserWarning, match="scale of the data"):
+            vae.fit(x, verbose=0)
+        reconstruction = vae(x)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    # The next number of bfloat16 below 10,000 is 9,984.
+    assert np.abs(to_numpy(reconstruction).mean() - x.mean()) < 3.0

@@ -16,10 +16,11 @@ class Statistics(keras.layers.Layer):
 
     def __init__(self, start: dict, shape: tuple = ()):
         super().__init__(dtype="float32", trainable=False)
+        # float32 under mixed precision too.
+        options = {"trainable": False, "autocast": False, "aggregation": "mean"}
         for name, value in start.items():
-            options = {"name": name, "trainable": False, "aggregation": "mean"}
             initializer = keras.initializers.Constant(value)
-            setattr(self, name, self.add_weight(shape, initializer, **options))
+            setattr(self, name, self.add_weight(shape, initializer, name=name, **options))
         self.built = True
 
     @property
