@@ -24,7 +24,7 @@ REGISTERED = {
 
 
 @keras.saving.register_keras_serializable(package="tests")
-def normal(params, scale):
+def scaled_normal(params, scale):
     import tensorflow_probability as tfp
 
     return tfp.distributions.Normal(params, scale)
@@ -51,9 +51,9 @@ def recurrent_vae():
 
 
 ARGUMENTS = {
-    "LikelihoodFromDistribution": (normal, {"scale": np.ones(3)}),
+    "LikelihoodFromDistribution": (scaled_normal, {"scale": np.ones(3)}),
     "FromDistribution": (wide, {"scale": np.ones(3)}),
-    "FromFunction": (normal,),
+    "FromFunction": (scaled_normal,),
     "Masked": (kv.likelihoods.Gaussian("learned"),),
     "ConvDecoder": ((8, 8, 1),),
     "DenseDecoder": (5,),
