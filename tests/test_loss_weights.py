@@ -150,7 +150,11 @@ WEIGHTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "weight"), WEIGHTS)
+# Those that are computed alike are compiled on one backend only.
+SOME = slice(None, None, 1 if keras.backend.backend() == "torch" else 5)
+
+
+@pytest.mark.parametrize(("name", "weight"), WEIGHTS[SOME])
 def test_every_weight_acts_as_if_given_to_the_constructor(x, name, weight):
     cls = kv.objectives.NAMES[name]
     critic = keras.Sequential([keras.layers.Dense(1)])
@@ -262,7 +266,7 @@ def test_an_attribute_that_would_do_nothing_is_refused(name):
 # What to watch
 
 
-@pytest.mark.parametrize("objective", sorted(kv.objectives.NAMES))
+@pytest.mark.parametrize("objective", sorted(kv.objectives.NAMES)[SOME])
 def test_the_negative_elbo_means_the_same_under_every_objective(x, objective):
     several_draws = kv.objectives.get(objective).n_draws is not None
     noise = None if several_draws else 0.5
