@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from jax import numpy as jnp
 
-from keras_vae.training.backend import is_cpu
+from keras_vae.training.backend import is_cpu, rows_of
 
 # Sizes of the last batch whose programs are kept.
 _MAX_SIZES = 4
@@ -48,26 +48,33 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
             return model.get_metrics_result()
 
     # The number of steps is an argument, so that one program makes any number.
-    @partial(jax.jit, donate_argnums=0)
-    def loop(state, batches, n_steps):
-        shapes, _ = jax.eval_shape(step, state, tuple(array[0] for array in batches))
+    @partial(jax.jit, donate_argnums=0, static_argnums=2)
+    def loop(state, arrays, places, n_steps):
+        def batch(i):
+            return tuple(arrays[place][i] for place in places)
+
+        shapes, _ = jax.eval_shape(step, state, batch(0))
         # Metrics need not be computed at each step; other logs, of a user's step, must be.
         are_metrics = shapes.keys() == jax.eval_shape(metrics, state).keys()
         logs = {} if are_metrics else jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
         def one_more(i, carry):
-            logs, state = step(carry[1], tuple(array[i] for array in batches))
+            logs, state = step(carry[1], batch(i))
             return {} if are_metrics else logs, state
 
         logs, state = jax.lax.fori_loop(0, n_steps, one_more, (logs, state))
         return metrics(state) if are_metrics else logs, state
 
-    rest, sizes = jax.jit(step, donate_argnums=0), set()
+    @partial(jax.jit, donate_argnums=0, static_argnums=2)
+    def rest(state, arrays, places):
+        return step(state, tuple(arrays[place] for place in places))
+
+    sizes = set()
 
     def many(state, data, rows, n_most):
         # Of one length, so that nothing is compiled anew.
         all_rows = np.resize(rows, (n_most, rows.shape[1]))
-        return loop(state, _take(data, all_rows), np.int32(len(rows)))
+        return loop(state, *_take(data, all_rows), np.int32(len(rows)))
 
     def one(state, data, rows):
         if len(rows) not in sizes:
@@ -75,14 +82,20 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
                 rest.clear_cache()
                 sizes.clear()
             sizes.add(len(rows))
-        return rest(state, _take(data, rows))
+        return rest(state, *_take(data, rows))
 
     return many, one
 
 
 def _take(data, rows):
-    # NumPy, as XLA compiles each size of the data, and takes longer. The last row stands for
-    # those behind it.
-    take = np.take if is_cpu() else jnp.take
-    taken = {key: take(x, rows, axis=0, mode="clip") for key, x in {id(x): x for x in data}.items()}
-    return tuple(taken[id(x)] for x in data)
+    """Returns rows of each array, an array twice taken once, and the place of each among them."""
+    unique = {id(array): array for array in data}
+    places = tuple(list(unique).index(id(array)) for array in data)
+    return tuple(_rows_of(array, rows) for array in unique.values()), places
+
+
+def _rows_of(array, rows):
+    if not is_cpu():
+        return jnp.take(array, rows, axis=0, mode="clip")
+    # XLA compiles each size of the data for this, and takes longer.
+    return jax.device_put(rows_of(array, rows), may_alias=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.training import compiler
-from keras_vae.training.backend import is_cpu
+from keras_vae.training.backend import is_cpu, rows_of
 
 _ALIASED = ("float32", "float64", "uint8", "int32", "int64")
 
@@ -110,14 +109,9 @@ def _take(data, rows):
 def _rows_of(array, rows):
     if not is_cpu():
         return tf.gather(array, rows)
+    taken = rows_of(array, rows)
     if array.dtype.name not in _ALIASED:
-        return tf.convert_to_tensor(np.take(array, rows, axis=0))
-    # In memory aligned as TensorFlow needs it, which to copy takes longer than to fill.
-    shape = (*rows.shape, *array.shape[1:])
-    memory = np.empty(math.prod(shape) * array.itemsize + 64, "uint8")
-    start = -memory.ctypes.data % 64
-    taken = memory[start : len(memory) - 64 + start].view(array.dtype).reshape(shape)
-    np.take(array, rows, axis=0, out=taken, mode="clip")
+        return tf.convert_to_tensor(taken)
     return tf.experimental.dlpack.from_dlpack(taken.__dlpack__())
 
 
