@@ -287,7 +287,8 @@ class VAE(keras.Model):
             device_loop: whether `fit` and `evaluate` on arrays keep the data on
                 the device and make many steps per compiled call, wherever that
                 gives what Keras's own loop gives; False for the latter.
-                "auto" takes what is faster.
+                "auto" takes what is faster, and on TensorFlow lets XLA compile
+                the steps once there are enough of them to pay for it.
             **kwargs: as for Keras.
         """
         if loss is not None:

@@ -39,7 +39,7 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
         number. Both give `(logs, state)` of the last step.
     """
     # Jitted, so that it is traced once, for the names of its logs and for the loop.
-    step = jax.jit(step)
+    traced_step = jax.jit(step)
 
     def metrics(state):
         with keras.StatelessScope(
@@ -53,23 +53,19 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
         def batch(i):
             return tuple(arrays[place][i] for place in places)
 
-        shapes, _ = jax.eval_shape(step, state, batch(0))
+        shapes, _ = jax.eval_shape(traced_step, state, batch(0))
         # Metrics need not be computed at each step; other logs, of a user's step, must be.
         are_metrics = shapes.keys() == jax.eval_shape(metrics, state).keys()
         logs = {} if are_metrics else jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
         def one_more(i, carry):
-            logs, state = step(carry[1], batch(i))
+            logs, state = traced_step(carry[1], batch(i))
             return {} if are_metrics else logs, state
 
         logs, state = jax.lax.fori_loop(0, n_steps, one_more, (logs, state))
         return metrics(state) if are_metrics else logs, state
 
-    @partial(jax.jit, donate_argnums=0, static_argnums=2)
-    def rest(state, arrays, places):
-        return step(state, tuple(arrays[place] for place in places))
-
-    sizes = set()
+    compiled_of_size = {}
 
     def many(state, data, rows, n_most):
         # Of one length, so that nothing is compiled anew.
@@ -77,12 +73,16 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
         return loop(state, *_take(data, all_rows), np.int32(len(rows)))
 
     def one(state, data, rows):
-        if len(rows) not in sizes:
-            if len(sizes) == _MAX_SIZES:
-                rest.clear_cache()
-                sizes.clear()
-            sizes.add(len(rows))
-        return rest(state, *_take(data, rows))
+        arrays, places = _take(data, rows)
+        if len(rows) not in compiled_of_size:
+            if len(compiled_of_size) == _MAX_SIZES:
+                del compiled_of_size[next(iter(compiled_of_size))]
+            compiled_of_size[len(rows)] = jax.jit(
+                lambda state, arrays, places: step(state, tuple(arrays[i] for i in places)),
+                donate_argnums=0,
+                static_argnums=2,
+            )
+        return compiled_of_size[len(rows)](state, arrays, places)
 
     return many, one
 
