@@ -130,7 +130,8 @@ def weighed(n_rows, width=8, batch_size=100, epochs=1, **compile_kwargs):
     )
     vae.compile(**compile_kwargs)
     vae.build((None, 4 * width))
-    return compiler.pays_off(vae, epochs * n_rows // batch_size)
+    n_steps = epochs * n_rows // batch_size
+    return compiler.pays_off(vae, n_steps, n_steps)
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="elsewhere Keras compiles each step")
@@ -146,7 +147,7 @@ def test_xla_compiles_only_what_earns_it():
 @pytest.mark.xla
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="elsewhere Keras compiles each step")
 def test_many_short_fits_come_to_pay_off(monkeypatch):
-    monkeypatch.setattr(compiler, "_LEAST_WORK", 40 * compiler._WEIGHTS_OF_A_STEP)
+    monkeypatch.setattr(compiler, "_WORK_IN_ALL", 40 * compiler._WEIGHTS_OF_A_STEP)
     x, histories = binary(160), []
     for device_loop in ("auto", False):
         keras.utils.set_random_seed(3)

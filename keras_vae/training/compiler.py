@@ -12,9 +12,9 @@ from keras_vae.training.backend import BACKEND, is_cpu
 
 # XLA takes 3 to 5 s and 20 to 50 MB for a loop on TensorFlow, which no one gets back; it saves
 # 0.2 ms a step, and 4 ns more for each weight (0.25 ms of 64-32-2, 4 ms of 784-400-400-200).
-# So it has paid off after 1e9 steps times weights, these among them. It is done from a seventh of
-# that on (120 steps of the large network, 2,800 of the small), as a model goes on being trained.
-_LEAST_WORK, _WEIGHTS_OF_A_STEP = 1.5e8, 50_000
+# So it has paid off after 1e9 steps times weights, these among them: of all fits so far. One fit
+# that does a seventh of that says that the model is trained in earnest.
+_WORK_IN_ALL, _WORK_AT_ONCE, _WEIGHTS_OF_A_STEP = 1e9, 1.5e8, 50_000
 
 _CONVOLUTIONS = tuple(
     getattr(keras.layers, kind + dimensions)
@@ -37,14 +37,14 @@ def uses_device_loop(vae: keras.Model) -> bool:
     return True
 
 
-def pays_off(vae: keras.Model, n_steps: int) -> bool:
-    """Returns whether so many steps earn what XLA takes to compile them."""
+def pays_off(vae: keras.Model, n_steps: int, n_steps_in_all: int) -> bool:
+    """Returns whether the steps of a run, and all so far, earn what XLA takes to compile them."""
     if BACKEND != "tensorflow" or not is_cpu():
         return True  # Keras compiles each step by XLA there
     if True in (vae.requested_device_loop, vae.requested_jit_compile):
         return True
-    n_weights = sum(math.prod(v.shape) for v in vae.trainable_variables)
-    return n_steps * (n_weights + _WEIGHTS_OF_A_STEP) >= _LEAST_WORK
+    weights = sum(math.prod(v.shape) for v in vae.trainable_variables) + _WEIGHTS_OF_A_STEP
+    return n_steps * weights >= _WORK_AT_ONCE or n_steps_in_all * weights >= _WORK_IN_ALL
 
 
 def loops_by_xla(vae: keras.Model) -> bool:

@@ -54,8 +54,8 @@ class CompiledLoops:
         """
         key = (phase, batch_size)
         self.n_steps[key] = self.n_steps.pop(key, 0) + n_steps  # last, as used last
-        pays_off = compiler.pays_off(self.model, self.n_steps[key])
         loop, made_to_pay_off = self.made.get(key, (None, None))
+        pays_off = made_to_pay_off or compiler.pays_off(self.model, n_steps, self.n_steps[key])
         if pays_off != made_to_pay_off:
             # What is not compiled for its sizes serves them all.
             loop = self._loop_of_any_size(phase) if not pays_off else None
