@@ -24,7 +24,7 @@ REGISTERED = {
 
 
 @keras.saving.register_keras_serializable(package="tests")
-def scaled_normal(params, scale):
+def normal_of_this_file(params, scale):
     import tensorflow_probability as tfp
 
     return tfp.distributions.Normal(params, scale)
@@ -51,9 +51,9 @@ def recurrent_vae():
 
 
 ARGUMENTS = {
-    "LikelihoodFromDistribution": (scaled_normal, {"scale": np.ones(3)}),
+    "LikelihoodFromDistribution": (normal_of_this_file, {"scale": np.ones(3)}),
     "FromDistribution": (wide, {"scale": np.ones(3)}),
-    "FromFunction": (scaled_normal,),
+    "FromFunction": (normal_of_this_file,),
     "Masked": (kv.likelihoods.Gaussian("learned"),),
     "ConvDecoder": ((8, 8, 1),),
     "DenseDecoder": (5,),
