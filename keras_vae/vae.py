@@ -360,12 +360,9 @@ class VAE(keras.Model):
         per_epoch = options.get("steps_per_epoch")
         if not hasattr(self, "training_step") or not (per_epoch or has_rows(x)):
             return
-        n = (
-            checks.n_training_rows(x, options.get("validation_split") or 0.0)
-            if per_epoch is None
-            else 0
-        )
-        per_epoch = per_epoch or math.ceil(n / (options["batch_size"] or 32))
+        if not per_epoch:
+            n = checks.n_training_rows(x, options.get("validation_split") or 0.0)
+            per_epoch = math.ceil(n / (options["batch_size"] or 32))
         batches = self._batches_per_step()
         checks.warn_of_late_schedules(
             loss_weight.weights(self.objective),
