@@ -2,10 +2,12 @@
 
 Each two of: a default or an own network, an optimizer, a kind of data and what is frozen,
 meet in one model at least. JAX and TensorFlow, which compile, take some of these.
+With EVERY_COMBINATION in the environment, all 120 are tried.
 """
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +50,8 @@ def pairs(combinations):
 CHOSEN = list(pairs(ALL))
 if keras.backend.backend() != "torch":
     CHOSEN = CHOSEN[:6]
+if "EVERY_COMBINATION" in os.environ:
+    CHOSEN = ALL
 
 
 def own_network(data):
@@ -63,7 +67,7 @@ def data_of(kind):
 
 
 def train(combination, folder):
-    """Trains, saves and goes on; returns the losses after the save."""
+    """Trains four epochs, saves after the second; returns the losses of the last two."""
     network, optimizer, data, part = combination
     keras.utils.set_random_seed(0)
     encoder = kv.VariationalEncoder(2, None if network == "default" else own_network(data))
@@ -72,10 +76,12 @@ def train(combination, folder):
     if FROZEN[part]:
         FROZEN[part](vae).trainable = False
     vae.compile(OPTIMIZERS[optimizer]())
-    x = data_of(data)
-    vae.fit(x, batch_size=10, epochs=2, verbose=0)
-    vae.save(folder / f"{'-'.join(combination)}.keras")
-    return vae.fit(x, batch_size=10, epochs=2, verbose=0).history["loss"]
+    path = folder / f"{'-'.join(combination)}.keras"
+    saves = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: vae.save(path) if epoch == 1 else None
+    )
+    fit = vae.fit(data_of(data), batch_size=10, epochs=4, verbose=0, callbacks=[saves])
+    return fit.history["loss"][2:]
 
 
 LOADS = """
