@@ -3,6 +3,7 @@
 from keras_vae import (
     callbacks,
     datasets,
+    evaluation,
     likelihoods,
     networks,
     objectives,
@@ -11,10 +12,9 @@ from keras_vae import (
     priors,
     schedules,
 )
-from keras_vae.encoder import VariationalEncoder
-from keras_vae.load_model import load_model
-from keras_vae.sample_layer import SampleLayer
-from keras_vae.vae import VAE
+from keras_vae.encoders import SampleLayer, VariationalEncoder
+from keras_vae.model.vae import VAE
+from keras_vae.saving.load_model import load_model
 from keras_vae.version import __version__
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "datasets",
+    "evaluation",
     "likelihoods",
     "load_model",
     "networks",

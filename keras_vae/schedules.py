@@ -4,7 +4,7 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
-from keras_vae.arguments import plain
+from keras_vae.validation.arguments import plain
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

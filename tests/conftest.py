@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from helpers import N_FEATURES
 
-from keras_vae.training import compiler
+from keras_vae.training import policy
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +35,8 @@ def _seed():
 def _without_xla(request, monkeypatch):
     """XLA takes longer to compile on TensorFlow than such models to train; marked tests use it."""
     if "xla" not in request.keywords:
-        monkeypatch.setattr(compiler, "loops_by_xla", lambda vae: vae.jit_compile)
-        monkeypatch.setattr(compiler, "updates_by_xla", lambda vae: False)
+        monkeypatch.setattr(policy, "loops_by_xla", lambda vae: vae.jit_compile)
+        monkeypatch.setattr(policy, "updates_by_xla", lambda vae: False)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 import keras_vae as kv
 from keras_vae import plots
-from keras_vae.arcs import arcs
+from keras_vae.numerics.arcs import arcs
 
 
 def test_arcs_of_one_norm_are_circles():

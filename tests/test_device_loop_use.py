@@ -6,7 +6,8 @@ import pytest
 from helpers import N_FEATURES, make_vae
 
 import keras_vae as kv
-from keras_vae.training import backend, device_loop
+from keras_vae import backend
+from keras_vae.training import device_loop
 
 BACKEND = keras.backend.backend()
 pytestmark = pytest.mark.skipif(BACKEND == "torch", reason="torch has no compiled loop")

@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from keras_vae import files
-from keras_vae.files import written_beside
+from keras_vae.saving import atomic_write as files
+from keras_vae.saving.atomic_write import written_beside
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="does not depend on the backend"

@@ -7,7 +7,7 @@ from helpers import gradient, to_numpy
 from scipy import special, stats
 
 from keras_vae.likelihoods import NegativeBinomial, Poisson
-from keras_vae.log_gamma import log_gamma, stirling_remainder
+from keras_vae.numerics.log_gamma import log_gamma, stirling_remainder
 
 
 def column(values):

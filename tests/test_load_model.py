@@ -126,7 +126,11 @@ HOSTILE = {
         "no code of a file is run",
     ),
     "a module of the file's choice": (
-        {"module": "keras_vae.files", "class_name": "written_beside", "config": {"path": "FILE"}},
+        {
+            "module": "keras_vae.saving.atomic_write",
+            "class_name": "written_beside",
+            "config": {"path": "FILE"},
+        },
         "needs 'written_beside', which Keras does not know",
     ),
     "a download": (

@@ -6,8 +6,8 @@ from helpers import gradient, make_vae, to_numpy
 from keras import ops
 
 import keras_vae as kv
+from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import Forward
-from keras_vae.training.weighted_mean import weighted_mean
 
 RNG = np.random.default_rng(0)
 COUNTS = np.array([0, 1, 1, 0, 0, 1, 1, 1, 0], bool)

@@ -5,7 +5,7 @@ from helpers import assert_close, to_numpy
 from scipy import stats
 
 from keras_vae import SampleLayer
-from keras_vae.training.backend import normal
+from keras_vae.backend import normal
 
 
 def moments(n=4000, mean=1.5, log_var=-1.0):

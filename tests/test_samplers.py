@@ -7,9 +7,9 @@ from helpers import N_FEATURES, gradient, make_vae, set_same_weights, to_numpy
 from scipy import special
 
 import keras_vae as kv
-from keras_vae.bounds import bounded, tamed
 from keras_vae.likelihoods import Categorical, ContinuousBernoulli, Gaussian, Laplace
-from keras_vae.training.weighted_mean import weighted_mean
+from keras_vae.numerics.straight_through import bounded, tamed
+from keras_vae.numerics.weighted_mean import weighted_mean
 
 STEP = 2.0**-24
 

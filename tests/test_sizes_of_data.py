@@ -10,7 +10,7 @@ import pytest
 from helpers import N_FEATURES, make_vae
 
 import keras_vae as kv
-from keras_vae.training import compiler, last_batch
+from keras_vae.training import last_batch, policy
 
 BACKEND = keras.backend.backend()
 needs_loop = pytest.mark.skipif(BACKEND == "torch", reason="torch has no compiled loop")
@@ -131,7 +131,7 @@ def weighed(n_rows, width=8, batch_size=100, epochs=1, **compile_kwargs):
     vae.compile(**compile_kwargs)
     vae.build((None, 4 * width))
     n_steps = epochs * n_rows // batch_size
-    return compiler.pays_off(vae, n_steps, n_steps)
+    return policy.pays_off(vae, n_steps, n_steps)
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="elsewhere Keras compiles each step")
@@ -147,7 +147,7 @@ def test_xla_compiles_only_what_earns_it():
 @pytest.mark.xla
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="elsewhere Keras compiles each step")
 def test_many_short_fits_come_to_pay_off(monkeypatch):
-    monkeypatch.setattr(compiler, "_WORK_IN_ALL", 40 * compiler._WEIGHTS_OF_A_STEP)
+    monkeypatch.setattr(policy, "_WORK_IN_ALL", 40 * policy._WEIGHTS_OF_A_STEP)
     x, histories = binary(160), []
     for device_loop in ("auto", False):
         keras.utils.set_random_seed(3)

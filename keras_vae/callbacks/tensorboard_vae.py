@@ -8,10 +8,10 @@ from functools import partial
 import keras
 import numpy as np
 
-from keras_vae import measures
-from keras_vae.arguments import is_count
+from keras_vae import evaluation
 from keras_vae.training.data import as_data, has_rows
 from keras_vae.training.inference_data import first_rows
+from keras_vae.validation.arguments import is_count
 
 # Rows that are looked at, which bounds the cost of an epoch.
 _MAX_ROWS = 512
@@ -88,9 +88,9 @@ class TensorBoardVAE(keras.callbacks.Callback):
         from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
         vae, z = self.model, self.model.encode(self.x)
-        active = measures.active_units(vae, self.x)
+        active = evaluation.active_units(vae, self.x)
         values = [scalar_pb("latent/active_units", active), histogram_pb("latent/z_mean", z)]
-        if measures.has_kl_per_dimension(vae):
+        if evaluation.has_kl_per_dimension(vae):
             kl = vae.kl_per_dimension(self.x)
             values.append(histogram_pb("latent/kl_per_dimension", kl))
             values += [scalar_pb(f"kl_per_dimension/z_{i:03}", value) for i, value in enumerate(kl)]

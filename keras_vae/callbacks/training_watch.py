@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import measures
+from keras_vae import evaluation
 from keras_vae.training.inference_data import first_rows
 
 
@@ -76,7 +76,7 @@ class TrainingWatch(keras.callbacks.Callback):
         self.good_state = self._state()
         if self.x is None:
             return
-        active = measures.active_units(self.model, self.x)
+        active = evaluation.active_units(self.model, self.x)
         if logs is not None:
             logs["active_units"] = active
         self.collapsed_epochs = self.collapsed_epochs + 1 if active <= self.min_active else 0

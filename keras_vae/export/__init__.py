@@ -3,7 +3,6 @@
 import functools
 import os
 
-from keras_vae.draws import check_can_draw
 from keras_vae.export.endpoints import endpoints, export_each
 from keras_vae.export.exported_program import write_exported_program
 from keras_vae.export.litert import write_litert
@@ -11,7 +10,8 @@ from keras_vae.export.onnx import write_onnx
 from keras_vae.export.quantization import quantization
 from keras_vae.export.refusal import refusal
 from keras_vae.export.saved_model import SAVED_MODEL_NAMES, export_saved_model
-from keras_vae.files import written_beside
+from keras_vae.model.draws import check_can_draw
+from keras_vae.saving.atomic_write import written_beside
 
 _WRITERS = {
     "onnx": (".onnx", write_onnx),

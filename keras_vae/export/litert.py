@@ -1,9 +1,9 @@
 """LiteRT: the format of TensorFlow Lite's successor, for phones and small devices."""
 
+from keras_vae.backend import BACKEND
 from keras_vae.export.endpoints import EndpointModel
 from keras_vae.export.quantization import TOLERANCES, Quantization
 from keras_vae.export.requirements import require
-from keras_vae.training.backend import BACKEND
 
 
 def write_litert(

@@ -2,10 +2,10 @@
 
 import warnings
 
+from keras_vae.backend import BACKEND
 from keras_vae.export.endpoints import EndpointModel
 from keras_vae.export.onnx_operations import teach_operations
 from keras_vae.export.requirements import require
-from keras_vae.training.backend import BACKEND
 
 _CONVERTERS = {"tensorflow": ("tf2onnx",), "jax": ("jax2onnx",), "torch": ()}
 

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from keras_vae.training.backend import BACKEND
+from keras_vae.backend import BACKEND
 
 
 @functools.cache

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_vae.arguments import check_choice
+from keras_vae.backend import BACKEND
 from keras_vae.export.refusal import ExportError
-from keras_vae.training.backend import BACKEND
+from keras_vae.validation.arguments import check_choice
 
 # By kind, the largest difference from the model that is no error, in parts of the largest value.
 TOLERANCES = {"float16": 0.01, "dynamic": 0.1, "int8": 0.2}

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from keras_vae.training.backend import BACKEND
+from keras_vae.backend import BACKEND
 
 # What each format is called, and the backends from which it is written.
 _FORMATS = {

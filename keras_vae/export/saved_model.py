@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import draws
 from keras_vae.export.endpoints import endpoints
 from keras_vae.export.refusal import ExportError
 from keras_vae.export.requirements import require
+from keras_vae.model import draws
 
 # What TensorFlow writes into the folder of a SavedModel.
 SAVED_MODEL_NAMES = ("assets", "fingerprint.pb", "saved_model.pb", "variables")

@@ -1,6 +1,5 @@
 """Likelihoods of the data given a latent code: log p(x|z)."""
 
-from keras_vae.identifiers import resolve
 from keras_vae.likelihoods.bernoulli import Bernoulli
 from keras_vae.likelihoods.categorical import Categorical
 from keras_vae.likelihoods.continuous_bernoulli import ContinuousBernoulli
@@ -15,6 +14,7 @@ from keras_vae.likelihoods.masked import Masked
 from keras_vae.likelihoods.negative_binomial import NegativeBinomial
 from keras_vae.likelihoods.poisson import Poisson
 from keras_vae.likelihoods.student_t import StudentT
+from keras_vae.saving.identifiers import resolve
 
 __all__ = [
     "Bernoulli",

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_count
-from keras_vae.bounds import bounded
 from keras_vae.likelihoods.likelihood import Likelihood, check_unit_interval
+from keras_vae.numerics.straight_through import bounded
+from keras_vae.validation.arguments import check_count
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_count
 from keras_vae.likelihoods.discretized_logistic import (
     bound_log_scale,
     check_n_levels,
@@ -12,6 +11,7 @@ from keras_vae.likelihoods.discretized_logistic import (
     log_prob_of_level,
 )
 from keras_vae.likelihoods.likelihood import Likelihood, check_unit_interval
+from keras_vae.validation.arguments import check_count
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count
+from keras_vae.distributions import tfp
 from keras_vae.likelihoods.likelihood import Likelihood
-from keras_vae.training import tfp
+from keras_vae.validation.arguments import check_count
 
 
 # A name of its own: the prior's twin has the class name.

@@ -5,8 +5,6 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_positive
-from keras_vae.bounds import bounded
 from keras_vae.likelihoods.likelihood import Likelihood
 from keras_vae.likelihoods.optimal_variance import (
     errors_per_row,
@@ -15,6 +13,8 @@ from keras_vae.likelihoods.optimal_variance import (
 )
 from keras_vae.likelihoods.scale import Units
 from keras_vae.likelihoods.statistics import Statistics
+from keras_vae.numerics.straight_through import bounded
+from keras_vae.validation.arguments import check_positive
 
 CHOICES = ("learned", "per_feature", "decoder", "optimal")
 

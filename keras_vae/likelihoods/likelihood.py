@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.bounds import tamed
 from keras_vae.likelihoods.scale import warn_of_scale
+from keras_vae.numerics.straight_through import tamed
 
 
 class Likelihood(keras.layers.Layer):

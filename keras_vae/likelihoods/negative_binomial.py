@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_vae.bounds import bounded
 from keras_vae.likelihoods.counts import (
     exp_remainder,
     log_ratio,
@@ -11,7 +10,8 @@ from keras_vae.likelihoods.counts import (
     poisson_draws,
 )
 from keras_vae.likelihoods.zero_inflation import ZeroInflatable
-from keras_vae.log_gamma import stirling_remainder
+from keras_vae.numerics.log_gamma import stirling_remainder
+from keras_vae.numerics.straight_through import bounded
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_positive
 from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.validation.arguments import check_positive
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count, check_shape
+from keras_vae.validation.arguments import check_count, check_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

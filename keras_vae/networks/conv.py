@@ -5,9 +5,9 @@ import math
 import keras
 from keras import layers
 
-from keras_vae.arguments import check_shape, plain
 from keras_vae.networks.stack import Stack
 from keras_vae.networks.strided_convolution import StridedConv2D, StridedConv2DTranspose
+from keras_vae.validation.arguments import check_shape, plain
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import layers
 
-from keras_vae.arguments import check_shape
 from keras_vae.networks.stack import Stack
+from keras_vae.validation.arguments import check_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -1,6 +1,5 @@
 """Objectives: the loss that training minimizes and its named terms."""
 
-from keras_vae.identifiers import resolve
 from keras_vae.objectives.beta_tc_vae import BetaTCVAE
 from keras_vae.objectives.capacity import Capacity
 from keras_vae.objectives.dip_vae import DIPVAE
@@ -15,6 +14,7 @@ from keras_vae.objectives.info_vae import WAE, InfoVAE
 from keras_vae.objectives.loss_weight import LossWeight
 from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.terms import kl_divergence
+from keras_vae.saving.identifiers import resolve
 
 __all__ = [
     "CIWAE",

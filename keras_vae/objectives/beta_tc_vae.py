@@ -5,12 +5,12 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_choice, check_count
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective, check_has
 from keras_vae.objectives.rows_that_count import ranks
 from keras_vae.objectives.terms import per_sample, reconstruction_and_kl
+from keras_vae.validation.arguments import check_choice, check_count
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_choice
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective, check_has
 from keras_vae.objectives.rows_that_count import batch_mean
 from keras_vae.objectives.terms import reconstruction_and_kl
+from keras_vae.validation.arguments import check_choice
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

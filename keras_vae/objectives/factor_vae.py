@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
+from keras_vae.backend.second_pass import second_pass
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.info_max_vae import dense_critic
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.rows_that_count import rows_further_on
 from keras_vae.objectives.terms import reconstruction_and_kl
-from keras_vae.training.second_pass import second_pass
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -5,10 +5,10 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_choice, check_count
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.objective import Objective, check_has
 from keras_vae.objectives.terms import per_sample
+from keras_vae.validation.arguments import check_choice, check_count
 
 GRADIENTS = ("reparameterized", "sticking_the_landing", "doubly_reparameterized")
 

@@ -5,9 +5,9 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_count
 from keras_vae.objectives.importance_weighted import IWAE, normalized
 from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.validation.arguments import check_count
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

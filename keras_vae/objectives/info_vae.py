@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_choice
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.kernels import KERNELS, maximum_mean_discrepancy
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.rows_that_count import ranks
 from keras_vae.objectives.terms import reconstruction_and_kl
+from keras_vae.validation.arguments import check_choice
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_vae.objectives.forward import Forward
-from keras_vae.shapes import matches
+from keras_vae.validation.shapes import matches
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

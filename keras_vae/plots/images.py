@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_vae import measures
-from keras_vae.arguments import check_count
+from keras_vae import evaluation
 from keras_vae.training.inference_data import first_rows
+from keras_vae.validation.arguments import check_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from keras_vae.vae import VAE
+    from keras_vae.model.vae import VAE
 
 
 def reconstructions(vae: "VAE", x, n: int = 10, ax: "Axes | None" = None) -> "Figure":
@@ -182,7 +182,7 @@ def traversal(
     """
     x = first_rows("x", x, max(512, index + 1))
     mean, some = vae.encode(x[: index + 1]), x[:512]
-    by_kl = measures.has_kl_per_dimension(vae)
+    by_kl = evaluation.has_kl_per_dimension(vae)
     weight = vae.kl_per_dimension(some) if by_kl else vae.encode(some).var(axis=0)
     order = np.argsort(-weight)[:rows]
     sphere = vae.on_sphere()

@@ -1,6 +1,5 @@
 """Posteriors of the latent code: q(z|x), each a distribution and the head that gives its params."""
 
-from keras_vae.identifiers import resolve
 from keras_vae.posteriors.diagonal_normal import DiagonalNormal, DiagonalNormalHead
 from keras_vae.posteriors.flow_posterior import FlowHead, FlowPosterior
 from keras_vae.posteriors.full_covariance_normal import (
@@ -11,6 +10,7 @@ from keras_vae.posteriors.inverse_autoregressive_flow import InverseAutoregressi
 from keras_vae.posteriors.planar_flow import PlanarFlowHead
 from keras_vae.posteriors.posterior import Posterior, PosteriorHead
 from keras_vae.posteriors.von_mises_fisher import VonMisesFisher, VonMisesFisherHead
+from keras_vae.saving.identifiers import resolve
 
 __all__ = [
     "DiagonalNormal",

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.bounds import bounded
+from keras_vae.numerics.straight_through import bounded
 from keras_vae.posteriors.posterior import Posterior, PosteriorHead
 from keras_vae.priors.standard_normal import StandardNormal
 

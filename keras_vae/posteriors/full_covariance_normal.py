@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.bounds import bounded
+from keras_vae.numerics.straight_through import bounded
 from keras_vae.posteriors.diagonal_normal import MAX_LOG_VAR, MIN_LOG_VAR
 from keras_vae.posteriors.posterior import Posterior, PosteriorHead
 from keras_vae.priors.standard_normal import StandardNormal

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_count
 from keras_vae.posteriors.diagonal_normal import DiagonalNormalHead
 from keras_vae.posteriors.flow_posterior import FlowHead
+from keras_vae.validation.arguments import check_count
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_vae.training.backend import normal
+from keras_vae.backend import normal
 
 
 class Posterior:

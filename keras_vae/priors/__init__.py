@@ -1,13 +1,13 @@
 """Priors of the latent code: p(z)."""
 
-from keras_vae.identifiers import resolve
+from keras_vae.distributions.tfp import is_distribution
 from keras_vae.priors.from_distribution import FromDistribution
 from keras_vae.priors.gaussian_mixture import GaussianMixture
 from keras_vae.priors.real_nvp import RealNVP
 from keras_vae.priors.standard_normal import StandardNormal
 from keras_vae.priors.uniform_on_sphere import UniformOnSphere
 from keras_vae.priors.vamp import VampPrior
-from keras_vae.training.tfp import is_distribution
+from keras_vae.saving.identifiers import resolve
 
 __all__ = [
     "FromDistribution",

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.seeded_layer import SeededLayer
-from keras_vae.training import tfp
+from keras_vae.distributions import tfp
+from keras_vae.saving.seeded_layer import SeededLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -5,9 +5,9 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.arguments import check_count
-from keras_vae.seeded_layer import SeededLayer
-from keras_vae.training.backend import normal
+from keras_vae.backend import normal
+from keras_vae.saving.seeded_layer import SeededLayer
+from keras_vae.validation.arguments import check_count
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

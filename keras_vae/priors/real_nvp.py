@@ -6,10 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count, check_shape, plain
+from keras_vae.backend import normal
 from keras_vae.networks.stack import Stack
-from keras_vae.seeded_layer import SeededLayer
-from keras_vae.training.backend import normal
+from keras_vae.saving.seeded_layer import SeededLayer
+from keras_vae.validation.arguments import check_count, check_shape, plain
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_choice, check_count, plain
-from keras_vae.bounds import bounded
-from keras_vae.seeded_layer import SeededLayer
+from keras_vae.numerics.straight_through import bounded
+from keras_vae.saving.seeded_layer import SeededLayer
+from keras_vae.validation.arguments import check_choice, check_count, plain
 
 # Rows of one draw, as a covariance per row takes memory.
 _MAX_ROWS = 4096

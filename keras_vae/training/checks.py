@@ -8,9 +8,9 @@ import numpy as np
 from keras import ops
 
 from keras_vae.schedules import last_change
-from keras_vae.shapes import matches
 from keras_vae.training import data, likelihood_updates, streams
 from keras_vae.training.lazy_rows import LazyRows, SparseRows
+from keras_vae.validation.shapes import matches
 
 _MAX_FLOAT16 = 65504.0
 # Of data that is read by batches.

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
-from keras_vae.training import backend, compiler, last_batch, row_order
+from keras_vae import backend
+from keras_vae.training import last_batch, policy, row_order
 from keras_vae.training.checks import n_training_rows
 from keras_vae.training.data import in_memory
 
@@ -55,7 +56,7 @@ class CompiledLoops:
         key = (phase, batch_size)
         self.n_steps[key] = self.n_steps.pop(key, 0) + n_steps  # last, as used last
         loop, made_to_pay_off = self.made.get(key, (None, None))
-        pays_off = made_to_pay_off or compiler.pays_off(self.model, n_steps, self.n_steps[key])
+        pays_off = made_to_pay_off or policy.pays_off(self.model, n_steps, self.n_steps[key])
         if pays_off != made_to_pay_off:
             # What is not compiled for its sizes serves them all.
             loop = self._loop_of_any_size(phase) if not pays_off else None
@@ -179,7 +180,7 @@ def applies(vae, arrays: tuple, options: dict) -> bool:
     arrays = tuple(array for array in arrays if array is not None)
     return (
         vae.compiled
-        and compiler.uses_device_loop(vae)
+        and policy.uses_device_loop(vae)
         and row_order.can_be_ordered(vae, arrays, options)
         and all(options.get(name) is None for name in ("validation_steps", "steps"))
         and options.get("shuffle", True) in (True, False)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from keras_vae.shapes import matches
 from keras_vae.training.data import as_data, has_rows, in_memory
 from keras_vae.training.streams import stream_batches
+from keras_vae.validation.shapes import matches
 
 
 def first_rows(name: str, data, n: int) -> np.ndarray:

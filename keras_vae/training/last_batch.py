@@ -6,9 +6,9 @@ JAX compiles each size of a batch, for 1 to 2 s and 5 MB, and then has one size 
 import keras
 import numpy as np
 
+from keras_vae import backend
 from keras_vae.likelihoods import FromFunction
 from keras_vae.objectives import ELBO, kl_divergence
-from keras_vae.training import backend
 
 _FOLDERS = (
     "keras_vae.",
@@ -37,7 +37,7 @@ def is_filled(vae: keras.Model) -> bool:
     return (
         backend.COMPILES_EACH_SHAPE
         and backend.noise_is_by_element()
-        and type(vae).__module__ == "keras_vae.vae"
+        and type(vae).__module__ == "keras_vae.model.vae"
         and type(vae.objective) is ELBO
         and vae.objective.kl_divergence is kl_divergence
         and vae.regularizer is None

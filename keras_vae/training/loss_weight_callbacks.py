@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_vae import backend
 from keras_vae.objectives import loss_weight
-from keras_vae.training import backend
 
 
 class LogsAssigned(keras.callbacks.Callback):

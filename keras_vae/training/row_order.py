@@ -6,7 +6,7 @@ import random
 import keras
 import numpy as np
 
-from keras_vae.training import backend
+from keras_vae import backend
 from keras_vae.training.checks import n_training_rows
 from keras_vae.training.data import in_memory
 from keras_vae.training.lazy_rows import LazyRows

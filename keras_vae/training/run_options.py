@@ -2,9 +2,9 @@
 
 import numbers
 
-from keras_vae.arguments import check_count
 from keras_vae.training.checks import n_training_rows
 from keras_vae.training.data import has_rows
+from keras_vae.validation.arguments import check_count
 
 _COUNTS = (
     "batch_size",

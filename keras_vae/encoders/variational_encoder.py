@@ -5,8 +5,8 @@ import copy
 import keras
 
 from keras_vae import networks, posteriors
-from keras_vae.arguments import check_count, plain
-from keras_vae.sample_layer import SampleLayer
+from keras_vae.encoders.sample_layer import SampleLayer
+from keras_vae.validation.arguments import check_count, plain
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

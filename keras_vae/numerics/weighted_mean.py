@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_vae.shapes import matches
+from keras_vae.validation.shapes import matches
 
 
 def weighted_mean(name: str, term, weights):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.backend import is_tracing
 from keras_vae.posteriors import DiagonalNormal, Posterior
-from keras_vae.training.backend import is_tracing
 
 
 def check_parts(encoder, decoder, prior, objective) -> None:

@@ -1,4 +1,4 @@
-"""What a trained model is worth: its log-likelihood and how much of its code is in use."""
+"""The log-likelihood of data under a trained model, by importance sampling."""
 
 import itertools
 import math
@@ -9,11 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count
-from keras_vae.parts import posterior_class
-from keras_vae.priors import StandardNormal
 from keras_vae.training import checks
 from keras_vae.training.inference_data import InferenceData
+from keras_vae.validation.arguments import check_count
 
 # Params of one compiled call, in numbers: about 16 MB of float32 per layer of the decoder.
 MAX_PARAMS = 2**22
@@ -111,75 +109,3 @@ def _log_weights(vae, x, y, n):
     z, log_qz = posterior.sample_and_log_prob(n, seed=vae.evaluation_seed)
     log_px = vae.likelihood.log_prob(x if y is None else y, vae.params_given(z))
     return log_px + vae.prior.log_prob(z) - log_qz
-
-
-def active_units(vae, x, threshold: float = 0.01, batch_size: int = 128) -> int:
-    """Counts the latent dimensions whose code varies with x: Var_x(E[z|x]) > threshold·Var_p(z).
-
-    Args:
-        vae: a built VAE.
-        x: data, `(n, *features)`.
-        threshold: a variance, in units of that of the prior in each dimension:
-            1 for the standard normal, else that of 1,000 draws.
-        batch_size: inputs per compiled call.
-
-    Reference:
-        Burda et al., "Importance weighted autoencoders", 2016, section 5.2.
-    """
-    means = _posterior_means(vae, x, batch_size)
-    return int((means.var(axis=0) > threshold * _prior_variance(vae.prior)).sum())
-
-
-def _posterior_means(vae, x, batch_size):
-    posterior = posterior_class(vae.encoder)
-    if posterior.support == "real" or not hasattr(posterior, "mean"):
-        return vae.encode(x, batch_size)
-    # A code on the sphere has a direction even where it says nothing.
-    return vae.compiled_inference(
-        "active_units", lambda x: vae.posterior(x).mean(), x, vae.input_features, batch_size
-    )
-
-
-def _prior_variance(prior):
-    if type(prior) is StandardNormal:
-        return 1.0
-    return ops.convert_to_numpy(prior.sample(1000, seed=0)).var(axis=0)
-
-
-def has_kl_per_dimension(vae) -> bool:
-    """Returns whether the KL of a built VAE has a closed form per latent dimension."""
-    posterior = vae.posterior(ops.zeros((1, *vae.input_features)))
-    return _kl_per_dimension(posterior, vae.prior) is not None
-
-
-def _kl_per_dimension(posterior, prior):
-    return getattr(posterior, "kl_divergence_per_dimension", lambda prior: None)(prior)
-
-
-def kl_per_dimension(vae, x, batch_size: int = 128) -> np.ndarray:
-    """Returns the KL of each latent dimension, averaged over x, `(latent_dim,)`, in nats.
-
-    Args:
-        vae: a built VAE with a normal posterior and the standard normal prior.
-        x: data, `(n, *features)`.
-        batch_size: inputs per compiled call.
-
-    Raises:
-        ValueError: if the KL has no closed form per dimension.
-    """
-
-    def per_dimension(x):
-        posterior = vae.posterior(x)
-        kl = _kl_per_dimension(posterior, vae.prior)
-        if kl is None:
-            raise ValueError(
-                f"The KL of a {type(posterior).__name__} to a {type(vae.prior).__name__} has no "
-                "closed form per dimension; a normal posterior with the standard normal prior has. "
-                "active_units works for every model."
-            )
-        return kl
-
-    kl = vae.compiled_inference(
-        "kl_per_dimension", per_dimension, x, vae.input_features, batch_size
-    )
-    return kl.mean(axis=0)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import plain
+from keras_vae.validation.arguments import plain
 
 BACKEND = keras.backend.backend()
 # Elsewhere a compiled function takes a batch of any size.
@@ -287,4 +287,4 @@ def call_numbers(n: int):
 
 
 def _loop_module():
-    return importlib.import_module(f"keras_vae.training.{BACKEND}_loop")
+    return importlib.import_module(f"keras_vae.backend.{BACKEND}_loop")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from keras_vae.registered_names import check_config
+from keras_vae.saving.registry import check_config
 from keras_vae.version import __version__
 
 _CONTENTS = ("metadata.json", "config.json", "model.weights.h5")

@@ -8,7 +8,7 @@ import math
 
 import keras
 
-from keras_vae.training.backend import BACKEND, is_cpu
+from keras_vae.backend import BACKEND, is_cpu
 
 # XLA takes 3 to 5 s and 20 to 50 MB for a loop on TensorFlow, which no one gets back; it saves
 # 0.2 ms a step, and 4 ns more for each weight (0.25 ms of 64-32-2, 4 ms of 784-400-400-200).

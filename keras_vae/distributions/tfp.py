@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_vae.training.backend import BACKEND
+from keras_vae.backend import BACKEND
 
 
 def is_distribution(value) -> bool:

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.training import compiler
-from keras_vae.training.backend import is_cpu, rows_of
+from keras_vae.backend import is_cpu, rows_of
+from keras_vae.training import policy
 
 _ALIASED = ("float32", "float64", "uint8", "int32", "int64")
 
@@ -71,7 +71,7 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
 
     graph_loop = _of_any_size(loop, n_axes=2)
     compiled = None
-    if pays_off and compiler.loops_by_xla(model):
+    if pays_off and policy.loops_by_xla(model):
         # A partial: TensorFlow counts traces by code, and warns where many models have the same.
         compiled = tf.function(functools.partial(loop), jit_compile=True, autograph=False)
     works = False
@@ -132,7 +132,7 @@ def _of_any_size(function, n_axes):
 def _update_by_xla(model):
     """Lets XLA compile the optimizer's update."""
     optimizer = model.optimizer
-    if not compiler.updates_by_xla(model):
+    if not policy.updates_by_xla(model):
         yield
         return
     apply = optimizer.apply

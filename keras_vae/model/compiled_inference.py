@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_vae.arguments import check_count
+from keras_vae.backend import COMPILES_EACH_SHAPE, compile_inference
 from keras_vae.training import checks
-from keras_vae.training.backend import COMPILES_EACH_SHAPE, compile_inference
 from keras_vae.training.inference_data import InferenceData
+from keras_vae.validation.arguments import check_count
 
 _FLOAT32 = np.dtype("float32")
 

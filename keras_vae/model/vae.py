@@ -9,20 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import draws, frozen, likelihoods, measures, objectives, priors, random_state
-from keras_vae.arcs import arcs
-from keras_vae.arguments import is_count, plain
+from keras_vae import backend, evaluation, likelihoods, objectives, priors
+from keras_vae.backend.second_pass import second_pass
 from keras_vae.export import export
-from keras_vae.files import (
-    check_format,
-    check_model_name,
-    check_weights_name,
-    written_beside,
-)
-from keras_vae.inference import CompiledInference
-from keras_vae.load_model import check_version
-from keras_vae.objectives import loss_weight
-from keras_vae.parts import (
+from keras_vae.model import draws, frozen
+from keras_vae.model.compiled_inference import CompiledInference
+from keras_vae.model.connect import (
     check_networks,
     check_parts,
     check_regularizer,
@@ -30,15 +22,25 @@ from keras_vae.parts import (
     connect,
     posterior_class,
 )
+from keras_vae.numerics.arcs import arcs
+from keras_vae.numerics.weighted_mean import weighted_mean
+from keras_vae.objectives import loss_weight
 from keras_vae.posteriors import DiagonalNormal, Posterior
-from keras_vae.registered_names import check_classes
-from keras_vae.training import backend, checks, device_loop, likelihood_updates
+from keras_vae.saving import random_state
+from keras_vae.saving.atomic_write import (
+    check_format,
+    check_model_name,
+    check_weights_name,
+    written_beside,
+)
+from keras_vae.saving.load_model import check_version
+from keras_vae.saving.registry import check_classes
+from keras_vae.training import checks, device_loop, likelihood_updates
 from keras_vae.training.data import has_rows
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
 from keras_vae.training.row_order import RowOrder
 from keras_vae.training.run_options import check_options, check_split
-from keras_vae.training.second_pass import second_pass
-from keras_vae.training.weighted_mean import weighted_mean
+from keras_vae.validation.arguments import is_count, plain
 from keras_vae.version import __version__
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
@@ -283,7 +285,7 @@ class VAE(keras.Model):
             optimizer: as for Keras.
             loss: `None`; anything else is an error.
             jit_compile: whether XLA compiles the steps; "auto" takes what is
-                faster, see `keras_vae.training.compiler`.
+                faster, see `keras_vae.training.policy`.
             device_loop: whether `fit` and `evaluate` on arrays keep the data on
                 the device and make many steps per compiled call, wherever that
                 gives what Keras's own loop gives; False for the latter.
@@ -636,7 +638,7 @@ class VAE(keras.Model):
     ) -> np.ndarray:
         """Decodes the ways between codes of data, both ends included.
 
-        They are straight lines, or the arcs of `keras_vae.arcs`: on the sphere always.
+        They are straight lines, or the arcs of `keras_vae.numerics.arcs`: on the sphere always.
 
         Args:
             start, end: data, each `(n, *features)`.
@@ -665,17 +667,17 @@ class VAE(keras.Model):
 
     def log_likelihood(
         self, x, n_samples: int = 5000, y=None, seed: int | None = None, batch_size: int = 100
-    ) -> measures.LogLikelihood:
-        """Estimates log p(x) by importance sampling, see `keras_vae.measures.log_likelihood`."""
-        return measures.log_likelihood(self, x, n_samples, y, seed, batch_size)
+    ) -> evaluation.LogLikelihood:
+        """Estimates log p(x) by importance sampling, see `keras_vae.evaluation.log_likelihood`."""
+        return evaluation.log_likelihood(self, x, n_samples, y, seed, batch_size)
 
     def active_units(self, x, threshold: float = 0.01, batch_size: int = 128) -> int:
-        """Counts the latent dimensions in use, see `keras_vae.measures.active_units`."""
-        return measures.active_units(self, x, threshold, batch_size)
+        """Counts the latent dimensions in use, see `keras_vae.evaluation.active_units`."""
+        return evaluation.active_units(self, x, threshold, batch_size)
 
     def kl_per_dimension(self, x, batch_size: int = 128) -> np.ndarray:
         """Returns the mean KL of each latent dimension, `(latent_dim,)`, in nats."""
-        return measures.kl_per_dimension(self, x, batch_size)
+        return evaluation.kl_per_dimension(self, x, batch_size)
 
     # Files
 

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.arguments import check_count
+from keras_vae.backend import synchronizer
 from keras_vae.likelihoods.likelihood import Likelihood
-from keras_vae.training.backend import synchronizer
+from keras_vae.validation.arguments import check_count
 
 # Numbers that the draws of one compiled call may hold: 16 MB of float32.
 _MAX_DRAWN = 2**22

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_vae.arguments import plain
+from keras_vae.validation.arguments import plain
 
 
 class SeededLayer(keras.layers.Layer):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from jax import numpy as jnp
 
-from keras_vae.training.backend import is_cpu, rows_of
+from keras_vae.backend import is_cpu, rows_of
 
 # Sizes of the last batch whose programs are kept.
 _MAX_SIZES = 4

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.seeded_layer import SeededLayer, set_state
-from keras_vae.training.backend import BACKEND
+from keras_vae.backend import BACKEND
+from keras_vae.saving.seeded_layer import SeededLayer, set_state
 
 _NAMES = ("row_order", "seed_states")
 

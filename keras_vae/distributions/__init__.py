@@ -1,0 +1,1 @@
+"""Distributions: log-densities, draws and divergences, without weights."""

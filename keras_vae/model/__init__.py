@@ -1,0 +1,1 @@
+"""The model: the parts put together, trained, used and saved."""

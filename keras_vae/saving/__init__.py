@@ -1,0 +1,1 @@
+"""What files hold, and how they are written and read."""
