@@ -2,17 +2,13 @@
 
 import contextvars
 import functools
-import math
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_vae import backend, evaluation, likelihoods, objectives, priors
+from keras_vae import backend, likelihoods, objectives, priors
 from keras_vae.backend.second_pass import second_pass
-from keras_vae.export import export
-from keras_vae.model import draws, frozen
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import (
     check_networks,
@@ -20,28 +16,16 @@ from keras_vae.model.connect import (
     check_regularizer,
     check_terms,
     connect,
-    posterior_class,
 )
-from keras_vae.numerics.arcs import arcs
+from keras_vae.model.fitting import Fitting
+from keras_vae.model.inference import Inference
+from keras_vae.model.saving import Saving
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.saving import random_state
-from keras_vae.saving.atomic_write import (
-    check_format,
-    check_model_name,
-    check_weights_name,
-    written_beside,
-)
-from keras_vae.saving.load_model import check_version
-from keras_vae.saving.registry import check_classes
 from keras_vae.training import checks, device_loop, likelihood_updates
-from keras_vae.training.data import has_rows
-from keras_vae.training.loss_weight_callbacks import with_loss_weights
 from keras_vae.training.row_order import RowOrder
-from keras_vae.training.run_options import check_options, check_split
-from keras_vae.validation.arguments import is_count, plain
-from keras_vae.version import __version__
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
 # A context variable, as replicas of tf.distribute run in threads of their own.
@@ -51,7 +35,7 @@ _training = contextvars.ContextVar("keras_vae_training", default=False)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class VAE(keras.Model):
+class VAE(Fitting, Inference, Saving, keras.Model):
     """A variational autoencoder: an encoder, a decoder and the parts of its loss.
 
     The loss is -E[log p(x|z)] + β·KL(q(z|x) ‖ p(z)) + strength·regularizer, in
@@ -276,126 +260,6 @@ class VAE(keras.Model):
 
     # Training
 
-    def compile(
-        self, optimizer="adam", loss=None, jit_compile="auto", device_loop="auto", **kwargs
-    ):
-        """As `keras.Model.compile`, without a loss: likelihood and objective give it.
-
-        Args:
-            optimizer: as for Keras.
-            loss: `None`; anything else is an error.
-            jit_compile: whether XLA compiles the steps; "auto" takes what is
-                faster, see `keras_vae.training.policy`.
-            device_loop: whether `fit` and `evaluate` on arrays keep the data on
-                the device and make many steps per compiled call, wherever that
-                gives what Keras's own loop gives; False for the latter.
-                "auto" takes what is faster, and on TensorFlow lets XLA compile
-                the steps once there are enough of them to pay for it.
-            **kwargs: as for Keras.
-        """
-        if loss is not None:
-            raise ValueError(
-                f"A VAE computes its own loss; received loss={loss!r}. Choose it with VAE("
-                "likelihood=..., beta=...), and pass what else you want to watch as metrics=[...]."
-            )
-        backend.move_optimizer(optimizer, self)
-        with backend.scope(self):
-            super().compile(optimizer, jit_compile=jit_compile, **kwargs)
-        self.requested_jit_compile, self.requested_device_loop = jit_compile, device_loop
-        self.compiled_loops.clear()
-        self.compiled_inference.clear()
-        if hasattr(self, "training_step"):
-            # As a number: JAX would not train with two variables of one buffer.
-            steps = int(ops.convert_to_numpy(self.optimizer.iterations)) * self._batches_per_step()
-            self.training_step.assign(steps)
-
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if config:
-            # The backend that loads the file resolves "auto" for itself.
-            config["jit_compile"] = self.requested_jit_compile
-            config["device_loop"] = self.requested_device_loop
-            config["optimizer"] = backend.portable_config(config["optimizer"])
-            if self.optimizer.built:
-                config["optimized"] = frozen.optimized(self)
-        return config
-
-    def compile_from_config(self, config):
-        config = dict(config)
-        optimized = config.pop("optimized", None)
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            frozen.build_optimizer(self, optimized)
-
-    def get_build_config(self):
-        config = super().get_build_config()
-        return config and {
-            **config,
-            "frozen": frozen.frozen(self),
-            "own_target": self.own_target,
-        }
-
-    def build_from_config(self, config):
-        config = dict(config)
-        places = config.pop("frozen", None)
-        self.own_target = config.pop("own_target", False)
-        super().build_from_config(config)
-        frozen.freeze(self, places)
-
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
-        """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
-        options = check_options({"batch_size": batch_size, "epochs": epochs, **kwargs})
-        x, y, weights = self._checked(x, y, options.pop("sample_weight", None), training=True)
-        check_split(x, options)
-        if hasattr(self, "data_size"):
-            split = options.get("validation_split") or 0.0
-            self.data_size.assign(checks.data_size(self.objective, x, split, weights))
-        if options.get("validation_data") is not None:
-            data = checks.check_validation_data(self, options["validation_data"])
-            options["validation_data"] = data
-        self._warn_of_late_schedules(x, options)
-        options["callbacks"] = with_loss_weights(self, options.get("callbacks"))
-        options["callbacks"] = likelihood_updates.with_epochs(self, options["callbacks"])
-        return device_loop.fit(self, x, y, sample_weight=weights, **options)
-
-    def _warn_of_late_schedules(self, x, options):
-        per_epoch = options.get("steps_per_epoch")
-        if not hasattr(self, "training_step") or not (per_epoch or has_rows(x)):
-            return
-        if not per_epoch:
-            n = checks.n_training_rows(x, options.get("validation_split") or 0.0)
-            per_epoch = math.ceil(n / (options["batch_size"] or 32))
-        batches = self._batches_per_step()
-        checks.warn_of_late_schedules(
-            loss_weight.weights(self.objective),
-            int(ops.convert_to_numpy(self.training_step)) // batches,
-            (options["epochs"] - options.get("initial_epoch", 0)) * per_epoch // batches,
-        )
-
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
-        """As `keras.Model.evaluate`; z is drawn from the posterior."""
-        if kwargs.get("_use_cached_eval_dataset"):
-            return super().evaluate(x, y, batch_size=batch_size, **kwargs)
-        checks.check_data_size(self)
-        options = check_options({"batch_size": batch_size, **kwargs})
-        x, y, weights = self._checked(x, y, options.pop("sample_weight", None))
-        return device_loop.evaluate(self, x, y, sample_weight=weights, **options)
-
-    def train_on_batch(self, *args, **kwargs):
-        """As `keras.Model.train_on_batch`."""
-        checks.check_data_size(self)
-        return super().train_on_batch(*args, **kwargs)
-
-    def test_on_batch(self, *args, **kwargs):
-        """As `keras.Model.test_on_batch`; z is drawn from the posterior."""
-        checks.check_data_size(self)
-        return super().test_on_batch(*args, **kwargs)
-
-    def _checked(self, *data, training=False):
-        data = checks.check_data(self, "x", *data, training=training)
-        device_loop.build(self, data)
-        return data
-
     def train_step(self, *args):
         return self._run_step(super().train_step, *args)
 
@@ -475,304 +339,3 @@ class VAE(keras.Model):
         for tracker in trackers:
             tracker.update_state(means[tracker.name], sample_weight=total_weight)
         return backend.before_updates(loss) / backend.num_replicas()
-
-    def _advance_step(self, training):
-        """Returns the number of optimizer steps so far, before counting this one."""
-        if not hasattr(self, "training_step"):
-            return None
-        step = self.training_step // self._batches_per_step()
-        if training:
-            self.training_step.assign_add(1)
-        return step
-
-    def _batches_per_step(self):
-        # Under float16 Keras wraps the optimizer that accumulates.
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        return optimizer.gradient_accumulation_steps or 1
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        outputs = y_pred if isinstance(y_pred, dict) else {"reconstruction": y_pred}
-        reconstruction = outputs["reconstruction"]
-        if "params" in outputs and len(outputs["z"].shape) == 3:
-            # One per sample, as the target: the mean over the draws of z.
-            reconstruction = ops.mean(reconstruction, axis=0)
-        return super().compute_metrics(x, x if y is None else y, reconstruction, sample_weight)
-
-    @property
-    def metrics(self):
-        # Keras's own tracker of the loss weighs batches by size, ours by sample weights.
-        others = [m for m in super().metrics if m.name != "loss"]
-        return [self.total_loss_tracker, *others]
-
-    # Use of the trained model
-
-    def encode(
-        self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
-    ) -> np.ndarray:
-        """Returns the posterior means of x, `(n, latent_dim)`, or a draw of q(z|x) per row.
-
-        Args:
-            x: data, `(n, *features)`.
-            batch_size: rows per compiled call.
-            draw: whether to draw z.
-            seed: makes draws repeatable, with the same `batch_size` on the same backend.
-        """
-        draws.check_seed(draw, seed)
-        if draw:
-            return draws.encode(self, x, seed, batch_size)
-        return self.compiled_inference(
-            "encode", self.posterior_mean, x, self.input_features, batch_size
-        )
-
-    def encode_distribution(
-        self, x, n_samples: int = 1000, seed: int | None = 0, batch_size: int = 128
-    ) -> draws.EncodedDistribution:
-        """Returns `z_mean`, the standard deviations `z_std` and all parameters of q(z|x).
-
-        Args:
-            x: data, `(n, *features)`.
-            n_samples: draws per input from which a flow's standard deviations
-                are estimated, to 1 / √(2·n_samples) of their size; other
-                posteriors know them in closed form.
-            seed: of these draws; `None` draws anew.
-            batch_size: rows per compiled call, at most.
-
-        Returns:
-            A named tuple of `z_mean` and `z_std`, each `(n, latent_dim)`, and
-            `params`, a dict of arrays such as `z_mean` and `z_log_var`.
-        """
-        return draws.encode_distribution(self, x, n_samples, seed, batch_size)
-
-    def decode(
-        self, z, batch_size: int = 128, draw: bool = False, seed: int | None = None
-    ) -> np.ndarray:
-        """Returns the means of p(x|z), `(n, *features)`, or a draw of it per code.
-
-        Args:
-            z: codes, `(n, latent_dim)`.
-            batch_size: rows per compiled call.
-            draw: whether to draw x, with the noise of the likelihood.
-            seed: makes draws repeatable, with the same `batch_size` on the same backend.
-        """
-        draws.check_seed(draw, seed)
-        if draw:
-            return draws.decode(self, z, seed, batch_size)
-        return self.compiled_inference("decode", self.mean_given, z, (self.latent_dim,), batch_size)
-
-    def reconstruct(
-        self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
-    ) -> np.ndarray:
-        """Returns the means of p(x|z) at the posterior means of x, or draws of it there.
-
-        `decode(encode(x, draw=True), draw=True)` draws z too.
-
-        Args:
-            x: data, `(n, *features)`.
-            batch_size: rows per compiled call.
-            draw: whether to draw the reconstruction, with the noise of the likelihood.
-            seed: makes draws repeatable, with the same `batch_size` on the same backend.
-        """
-        draws.check_seed(draw, seed)
-        if draw:
-            return draws.reconstruct(self, x, seed, batch_size)
-        return self.compiled_inference("reconstruct", self.call, x, self.input_features, batch_size)
-
-    def score(self, x, y=None, batch_size: int = 128) -> np.ndarray:
-        """Returns a score of how usual x is, without randomness, `(n,)`, in nats.
-
-        It is log p(x|z) + log p(z) - log q(z|x) at the posterior mean, with the
-        KL in place of the last two terms where it has a closed form. Higher is
-        more usual. It ranks as the ELBO does, but is no bound: `evaluate` and
-        `log_likelihood` draw z.
-
-        Args:
-            x: data, `(n, *features)`.
-            y: the target, where it is not x. A stream of `(x, y)` brings its own.
-            batch_size: rows per compiled call.
-        """
-        return self.compiled_inference(
-            "score",
-            self.score_given,
-            x,
-            self.input_features,
-            batch_size,
-            y=y,
-            target_features=self.target_features,
-            check=self._check_target,
-        )
-
-    def _check_target(self, x, y=None):
-        checks.check_target(self, x, y)
-        if y is None:
-            checks.warn_of_target(self)
-
-    def score_given(self, x, y=None):
-        """Returns `score` of the tensor x, and of the target y where it is not x, as a tensor."""
-        target = x if y is None else y
-        checks.check_target_shape(target.shape[1:], self.target_features)
-        posterior = self.posterior(x)
-        z, log_qz = posterior.code_and_log_prob()
-        kl = posterior.kl_divergence(self.prior)
-        kl = log_qz - self.prior.log_prob(z) if kl is None else kl
-        return self.likelihood.log_prob(target, self.params_given(z)) - kl
-
-    def sample(
-        self, n: int, seed: int | None = None, batch_size: int = 128, draw: bool = False
-    ) -> np.ndarray:
-        """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`.
-
-        Args:
-            n: how many.
-            seed: makes draws repeatable, those of x with the same `batch_size`.
-            batch_size: rows per compiled call.
-            draw: whether to draw x too, with the noise of the likelihood.
-        """
-        self.check_built("sample")
-        if not is_count(n):
-            raise ValueError(f"sample needs a number of at least 1; received {n!r}.")
-        z = self.prior.sample(int(n), seed=plain(seed))
-        return draws.decode(self, z, seed, batch_size) if draw else self.decode(z, batch_size)
-
-    def interpolate(
-        self, start, end, n_steps: int = 10, batch_size: int = 128, spherical: bool = False
-    ) -> np.ndarray:
-        """Decodes the ways between codes of data, both ends included.
-
-        They are straight lines, or the arcs of `keras_vae.numerics.arcs`: on the sphere always.
-
-        Args:
-            start, end: data, each `(n, *features)`.
-            n_steps: codes on each way.
-            batch_size: rows per compiled call.
-            spherical: whether to go along arcs, on which the norm changes evenly.
-
-        Returns:
-            Shape `(n, n_steps, *features)`.
-        """
-        z_start, z_end = self.encode(start, batch_size), self.encode(end, batch_size)
-        if z_start.shape != z_end.shape:
-            raise ValueError(f"start has {len(z_start)} samples, but end has {len(z_end)}.")
-        if spherical or self.on_sphere():
-            z = arcs(z_start, z_end, n_steps, self.on_sphere())
-        else:
-            z = np.linspace(z_start, z_end, n_steps, axis=1)
-        decoded = self.decode(z.reshape(-1, self.latent_dim), batch_size)
-        return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
-
-    def on_sphere(self) -> bool:
-        """Returns whether codes are unit vectors, as of a von Mises-Fisher posterior."""
-        return posterior_class(self.encoder).support == "sphere"
-
-    # What the trained model is worth
-
-    def log_likelihood(
-        self, x, n_samples: int = 5000, y=None, seed: int | None = None, batch_size: int = 100
-    ) -> evaluation.LogLikelihood:
-        """Estimates log p(x) by importance sampling, see `keras_vae.evaluation.log_likelihood`."""
-        return evaluation.log_likelihood(self, x, n_samples, y, seed, batch_size)
-
-    def active_units(self, x, threshold: float = 0.01, batch_size: int = 128) -> int:
-        """Counts the latent dimensions in use, see `keras_vae.evaluation.active_units`."""
-        return evaluation.active_units(self, x, threshold, batch_size)
-
-    def kl_per_dimension(self, x, batch_size: int = 128) -> np.ndarray:
-        """Returns the mean KL of each latent dimension, `(latent_dim,)`, in nats."""
-        return evaluation.kl_per_dimension(self, x, batch_size)
-
-    # Files
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        random_state.save(self, store)
-
-    def load_own_variables(self, store):
-        super().load_own_variables(random_state.load(self, store))
-
-    def save(self, filepath, overwrite=True, **kwargs):
-        """As `keras.Model.save`; a save that fails leaves an older file as it was.
-
-        Raises:
-            ValueError: if the name does not end in `.keras`, but for `zipped=False` and
-                the Hugging Face Hub (`hf://`).
-        """
-        check_model_name(filepath, kwargs.get("zipped"))
-        if not overwrite or not str(filepath).endswith(".keras") or "://" in str(filepath):
-            super().save(filepath, overwrite=overwrite, **kwargs)
-            return
-        if self.built and self.compiled and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)  # as the model that loads will expect
-        with written_beside(filepath) as path:
-            super().save(path, overwrite=True, **kwargs)
-
-    def save_weights(self, filepath, overwrite=True, **kwargs):
-        """As `keras.Model.save_weights`; a save that fails leaves an older file as it was.
-
-        Raises:
-            ValueError: if the name of a single file does not end in `.weights.h5`.
-        """
-        if not overwrite or "://" in str(filepath) or kwargs.get("max_shard_size"):
-            super().save_weights(filepath, overwrite=overwrite, **kwargs)
-            return
-        check_weights_name(filepath)
-        with written_beside(filepath) as path:
-            super().save_weights(path, overwrite=True)
-
-    def export(
-        self,
-        filepath,
-        format: str = "tf_saved_model",
-        endpoint: str = "reconstruct",
-        draws: bool = False,
-        quantize: str | None = None,
-        representative=None,
-    ) -> dict[str, float]:
-        """Writes the model for serving, without randomness, and checks what it wrote.
-
-        The functions are `reconstruct`, `encode`, `decode` and `score`. A
-        SavedModel holds them all, and `sample`, see
-        `keras_vae.export.saved_model`; docs/serving.md has the table of what
-        each backend can write.
-
-        Args:
-            filepath: the folder of a SavedModel; for the other formats a file
-                that ends in `.onnx`, `.tflite` or `.pt2`, or else a folder for
-                one such file per function.
-            format: `"tf_saved_model"`, `"onnx"`, `"litert"` or `"torch"`.
-            endpoint: the function that a single file holds.
-            draws: whether a SavedModel holds `draw_z` and `draw_x` too, which
-                draw from q(z|x) and p(x|z) by a `seed`.
-            quantize: for LiteRT from TensorFlow, `"float16"`, `"dynamic"` (8-bit
-                weights) or `"int8"` (8-bit activations too); float32 by default.
-            representative: rows of data that `"int8"` measures ranges on, and
-                what is quantized is compared on; `(x, y)` where `score` takes y.
-
-        Returns:
-            The largest difference between what the file and what the model
-            computes, by function, in parts of the largest value where that is above 1.
-
-        Raises:
-            ValueError: if the model is not built, or a name is unknown.
-            RuntimeError: if the backend cannot write the format, or what it
-                wrote does not compute what the model does, quantized to within
-                0.01 (`"float16"`), 0.1 (`"dynamic"`) or 0.2 (`"int8"`).
-            ImportError: if a package that the format needs is not installed.
-        """
-        return export(self, filepath, format, endpoint, draws, quantize, representative)
-
-    def get_config(self):
-        check_format()
-        check_classes([self, self.objective, *self._flatten_layers()])
-        names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
-        parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
-        strength = {
-            name: keras.saving.serialize_keras_object(value)
-            for name, value in loss_weight.numbers(self).items()
-        }
-        saved_by = {"keras_vae": __version__, "backend": backend.BACKEND}
-        return {**super().get_config(), **parts, **strength, "saved_by": saved_by}
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        check_version(config.pop("saved_by")["keras_vae"])
-        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})

@@ -1,0 +1,187 @@
+"""Inference: what a trained VAE is used for, a mixin."""
+
+import numpy as np
+
+from keras_vae import evaluation
+from keras_vae.model import draws
+from keras_vae.model.connect import (
+    posterior_class,
+)
+from keras_vae.numerics.arcs import arcs
+from keras_vae.training import checks
+from keras_vae.validation.arguments import is_count, plain
+
+
+class Inference:
+    """The methods of a `VAE` that run it on data or codes, in batches, and judge it."""
+
+    def encode(
+        self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
+    ) -> np.ndarray:
+        """Returns the posterior means of x, `(n, latent_dim)`, or a draw of q(z|x) per row.
+
+        Args:
+            x: data, `(n, *features)`.
+            batch_size: rows per compiled call.
+            draw: whether to draw z.
+            seed: makes draws repeatable, with the same `batch_size` on the same backend.
+        """
+        draws.check_seed(draw, seed)
+        if draw:
+            return draws.encode(self, x, seed, batch_size)
+        return self.compiled_inference(
+            "encode", self.posterior_mean, x, self.input_features, batch_size
+        )
+
+    def encode_distribution(
+        self, x, n_samples: int = 1000, seed: int | None = 0, batch_size: int = 128
+    ) -> draws.EncodedDistribution:
+        """Returns `z_mean`, the standard deviations `z_std` and all parameters of q(z|x).
+
+        Args:
+            x: data, `(n, *features)`.
+            n_samples: draws per input from which a flow's standard deviations
+                are estimated, to 1 / √(2·n_samples) of their size; other
+                posteriors know them in closed form.
+            seed: of these draws; `None` draws anew.
+            batch_size: rows per compiled call, at most.
+
+        Returns:
+            A named tuple of `z_mean` and `z_std`, each `(n, latent_dim)`, and
+            `params`, a dict of arrays such as `z_mean` and `z_log_var`.
+        """
+        return draws.encode_distribution(self, x, n_samples, seed, batch_size)
+
+    def decode(
+        self, z, batch_size: int = 128, draw: bool = False, seed: int | None = None
+    ) -> np.ndarray:
+        """Returns the means of p(x|z), `(n, *features)`, or a draw of it per code.
+
+        Args:
+            z: codes, `(n, latent_dim)`.
+            batch_size: rows per compiled call.
+            draw: whether to draw x, with the noise of the likelihood.
+            seed: makes draws repeatable, with the same `batch_size` on the same backend.
+        """
+        draws.check_seed(draw, seed)
+        if draw:
+            return draws.decode(self, z, seed, batch_size)
+        return self.compiled_inference("decode", self.mean_given, z, (self.latent_dim,), batch_size)
+
+    def reconstruct(
+        self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
+    ) -> np.ndarray:
+        """Returns the means of p(x|z) at the posterior means of x, or draws of it there.
+
+        `decode(encode(x, draw=True), draw=True)` draws z too.
+
+        Args:
+            x: data, `(n, *features)`.
+            batch_size: rows per compiled call.
+            draw: whether to draw the reconstruction, with the noise of the likelihood.
+            seed: makes draws repeatable, with the same `batch_size` on the same backend.
+        """
+        draws.check_seed(draw, seed)
+        if draw:
+            return draws.reconstruct(self, x, seed, batch_size)
+        return self.compiled_inference("reconstruct", self.call, x, self.input_features, batch_size)
+
+    def score(self, x, y=None, batch_size: int = 128) -> np.ndarray:
+        """Returns a score of how usual x is, without randomness, `(n,)`, in nats.
+
+        It is log p(x|z) + log p(z) - log q(z|x) at the posterior mean, with the
+        KL in place of the last two terms where it has a closed form. Higher is
+        more usual. It ranks as the ELBO does, but is no bound: `evaluate` and
+        `log_likelihood` draw z.
+
+        Args:
+            x: data, `(n, *features)`.
+            y: the target, where it is not x. A stream of `(x, y)` brings its own.
+            batch_size: rows per compiled call.
+        """
+        return self.compiled_inference(
+            "score",
+            self.score_given,
+            x,
+            self.input_features,
+            batch_size,
+            y=y,
+            target_features=self.target_features,
+            check=self._check_target,
+        )
+
+    def _check_target(self, x, y=None):
+        checks.check_target(self, x, y)
+        if y is None:
+            checks.warn_of_target(self)
+
+    def score_given(self, x, y=None):
+        """Returns `score` of the tensor x, and of the target y where it is not x, as a tensor."""
+        target = x if y is None else y
+        checks.check_target_shape(target.shape[1:], self.target_features)
+        posterior = self.posterior(x)
+        z, log_qz = posterior.code_and_log_prob()
+        kl = posterior.kl_divergence(self.prior)
+        kl = log_qz - self.prior.log_prob(z) if kl is None else kl
+        return self.likelihood.log_prob(target, self.params_given(z)) - kl
+
+    def sample(
+        self, n: int, seed: int | None = None, batch_size: int = 128, draw: bool = False
+    ) -> np.ndarray:
+        """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`.
+
+        Args:
+            n: how many.
+            seed: makes draws repeatable, those of x with the same `batch_size`.
+            batch_size: rows per compiled call.
+            draw: whether to draw x too, with the noise of the likelihood.
+        """
+        self.check_built("sample")
+        if not is_count(n):
+            raise ValueError(f"sample needs a number of at least 1; received {n!r}.")
+        z = self.prior.sample(int(n), seed=plain(seed))
+        return draws.decode(self, z, seed, batch_size) if draw else self.decode(z, batch_size)
+
+    def interpolate(
+        self, start, end, n_steps: int = 10, batch_size: int = 128, spherical: bool = False
+    ) -> np.ndarray:
+        """Decodes the ways between codes of data, both ends included.
+
+        They are straight lines, or the arcs of `keras_vae.numerics.arcs`: on the sphere always.
+
+        Args:
+            start, end: data, each `(n, *features)`.
+            n_steps: codes on each way.
+            batch_size: rows per compiled call.
+            spherical: whether to go along arcs, on which the norm changes evenly.
+
+        Returns:
+            Shape `(n, n_steps, *features)`.
+        """
+        z_start, z_end = self.encode(start, batch_size), self.encode(end, batch_size)
+        if z_start.shape != z_end.shape:
+            raise ValueError(f"start has {len(z_start)} samples, but end has {len(z_end)}.")
+        if spherical or self.on_sphere():
+            z = arcs(z_start, z_end, n_steps, self.on_sphere())
+        else:
+            z = np.linspace(z_start, z_end, n_steps, axis=1)
+        decoded = self.decode(z.reshape(-1, self.latent_dim), batch_size)
+        return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
+
+    def on_sphere(self) -> bool:
+        """Returns whether codes are unit vectors, as of a von Mises-Fisher posterior."""
+        return posterior_class(self.encoder).support == "sphere"
+
+    def log_likelihood(
+        self, x, n_samples: int = 5000, y=None, seed: int | None = None, batch_size: int = 100
+    ) -> evaluation.LogLikelihood:
+        """Estimates log p(x) by importance sampling, see `keras_vae.evaluation.log_likelihood`."""
+        return evaluation.log_likelihood(self, x, n_samples, y, seed, batch_size)
+
+    def active_units(self, x, threshold: float = 0.01, batch_size: int = 128) -> int:
+        """Counts the latent dimensions in use, see `keras_vae.evaluation.active_units`."""
+        return evaluation.active_units(self, x, threshold, batch_size)
+
+    def kl_per_dimension(self, x, batch_size: int = 128) -> np.ndarray:
+        """Returns the mean KL of each latent dimension, `(latent_dim,)`, in nats."""
+        return evaluation.kl_per_dimension(self, x, batch_size)
