@@ -1,4 +1,4 @@
-"""What tests/test_serve.py serves, and how it talks to the server."""
+"""What tests/serving/test_serve.py serves, and how it talks to the server."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "serve.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "serve.py"
 JSON, NPY, NPZ = "application/json", "application/x-npy", "application/x-npz"
 FEATURES = (2, 3)
 WEIGHTS = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")

@@ -108,7 +108,10 @@ def losses(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     here = {combination: train(combination, folder) for combination in CHOSEN}
     process = subprocess.run(
-        [sys.executable, "-c", LOADS, HERE, folder], capture_output=True, text=True, cwd=HERE.parent
+        [sys.executable, "-c", LOADS, HERE, folder],
+        capture_output=True,
+        text=True,
+        cwd=HERE.parents[1],
     )
     assert process.returncode == 0, process.stderr
     return here, json.loads(process.stdout.strip().splitlines()[-1])

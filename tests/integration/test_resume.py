@@ -56,7 +56,7 @@ def whole(x):
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[1] + '/..']
 import keras, numpy as np
 from helpers import make_vae
 from test_resume import fit, parts

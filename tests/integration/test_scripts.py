@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch" or not shutil.which("bash"),
     reason="does not depend on the backend",

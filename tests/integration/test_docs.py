@@ -9,7 +9,7 @@ import pytest
 
 import keras_vae as kv
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^##+ ([^\n]+)\n((?:(?!^##).)*?)```python\n(.*?)```", PAGE, re.M | re.S)
 

@@ -20,7 +20,7 @@ from helpers import make_vae, to_numpy
 import keras_vae as kv
 
 BACKEND = keras.backend.backend()
-GOLDEN = sorted(Path(__file__).with_name("golden").glob("*.keras"))
+GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.keras"))
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)

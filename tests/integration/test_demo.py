@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BACKEND = keras.backend.backend()
 only_once = pytest.mark.skipif(BACKEND != "tensorflow", reason="does not depend on the backend")
 
