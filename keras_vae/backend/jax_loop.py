@@ -8,10 +8,15 @@ import keras
 import numpy as np
 from jax import numpy as jnp
 
-from keras_vae.backend import is_cpu, rows_of
+from keras_vae.backend.arrays import rows_of
 
 # Sizes of the last batch whose programs are kept.
 _MAX_SIZES = 4
+
+
+def is_cpu() -> bool:
+    """Returns whether the default device is a CPU."""
+    return jax.default_backend() == "cpu"
 
 
 def to_device(array: np.ndarray) -> np.ndarray | jax.Array:
@@ -24,13 +29,15 @@ def call_numbers(n: int) -> np.ndarray:
     return np.arange(n)
 
 
-def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[Callable, Callable]:
+def compiled_loop(
+    model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool
+) -> tuple[Callable, Callable]:
     """Compiles steps over rows of data that lies on the device.
 
     Args:
         model: the model.
         step: its `train_step` or `test_step`, from `(state, batch)` to `(logs, state)`.
-        pays_off: whether many steps will be made; a step takes as long to compile alone.
+        loop_by_xla, update_by_xla: of no meaning here, where XLA compiles all.
 
     Returns:
         `many(state, data, rows, n_most)`, which makes a step over each row of

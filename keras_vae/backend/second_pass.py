@@ -5,6 +5,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from keras_vae.backend.keras_internals import flatten_layers, seed_generators
+
 
 def second_pass(
     layer: keras.layers.Layer,
@@ -34,7 +36,7 @@ def second_pass(
     if not (training or frozen):
         return call(*inputs, training=False)
     values = [(v, _constant(v.value) if frozen else v.value) for v in layer.variables]
-    seeds = [g.state for part in layer._flatten_layers() for g in part._seed_generators]
+    seeds = [g.state for part in flatten_layers(layer) for g in seed_generators(part)]
     # All that the call would write stays in the scope.
     with keras.StatelessScope(state_mapping=values) as scope:
         outputs = call(*inputs, training=training)

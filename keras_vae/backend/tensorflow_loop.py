@@ -8,10 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.backend import is_cpu, rows_of
-from keras_vae.training import policy
+from keras_vae.backend.arrays import rows_of
 
 _ALIASED = ("float32", "float64", "uint8", "int32", "int64")
+
+
+def is_cpu() -> bool:
+    """Returns whether the default device is a CPU."""
+    return not tf.config.list_logical_devices("GPU")
 
 
 def to_device(array: np.ndarray) -> np.ndarray | tf.Tensor:
@@ -30,13 +34,16 @@ def call_numbers(n: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(n).with_options(options)
 
 
-def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[Callable, Callable]:
+def compiled_loop(
+    model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool
+) -> tuple[Callable, Callable]:
     """Compiles steps over rows of data that lies on the device.
 
     Args:
         model: the compiled model.
         step: its `train_step` or `test_step`, from a batch to logs.
-        pays_off: whether enough steps will be made to earn what XLA takes to compile.
+        loop_by_xla: whether XLA compiles the loop.
+        update_by_xla: whether it compiles the optimizer's update, where it does not the loop.
 
     Returns:
         `many(data, rows, n_most)`, which makes a step over each row of `rows`,
@@ -46,7 +53,7 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
     """
 
     def batch_step(batch):
-        with _update_by_xla(model) if pays_off else contextlib.nullcontext():
+        with _update_by_xla(model.optimizer) if update_by_xla else contextlib.nullcontext():
             return step(batch)
 
     # Traced once, for the names of its logs, the loop and batches of any size.
@@ -71,7 +78,7 @@ def compiled_loop(model: keras.Model, step: Callable, pays_off: bool) -> tuple[C
 
     graph_loop = _of_any_size(loop, n_axes=2)
     compiled = None
-    if pays_off and policy.loops_by_xla(model):
+    if loop_by_xla:
         # A partial: TensorFlow counts traces by code, and warns where many models have the same.
         compiled = tf.function(functools.partial(loop), jit_compile=True, autograph=False)
     works = False
@@ -129,12 +136,8 @@ def _of_any_size(function, n_axes):
 
 
 @contextlib.contextmanager
-def _update_by_xla(model):
+def _update_by_xla(optimizer):
     """Lets XLA compile the optimizer's update."""
-    optimizer = model.optimizer
-    if not policy.updates_by_xla(model):
-        yield
-        return
     apply = optimizer.apply
 
     def compiled_apply(grads, trainable_variables=None):

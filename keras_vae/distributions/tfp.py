@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_vae.backend import BACKEND
+from keras_vae import backend
 
 
 def is_distribution(value) -> bool:
@@ -15,10 +15,10 @@ def is_distribution(value) -> bool:
 
 def check_backend() -> None:
     """Raises a RuntimeError if the backend cannot run TensorFlow Probability."""
-    if BACKEND != "tensorflow":
+    if backend.NAME != "tensorflow":
         raise RuntimeError(
             "TensorFlow Probability computes with TensorFlow's tensors, which the "
-            f"{BACKEND} backend cannot differentiate. Use KERAS_BACKEND=tensorflow, or the "
+            f"{backend.NAME} backend cannot differentiate. Use KERAS_BACKEND=tensorflow, or the "
             "distributions of keras_vae.priors and keras_vae.likelihoods, which run on every "
             "backend."
         )

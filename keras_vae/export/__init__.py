@@ -1,23 +1,31 @@
 """Formats to serve a VAE in, one file each."""
 
-import functools
 import os
 
-from keras_vae.export.endpoints import endpoints, export_each
-from keras_vae.export.exported_program import write_exported_program
-from keras_vae.export.litert import write_litert
-from keras_vae.export.onnx import write_onnx
+from keras_vae.export.base import ExportFormat, FileFormat
+from keras_vae.export.exported_program import ExportedProgram
+from keras_vae.export.litert import LiteRT
+from keras_vae.export.onnx import ONNX
 from keras_vae.export.quantization import quantization
-from keras_vae.export.refusal import refusal
-from keras_vae.export.saved_model import SAVED_MODEL_NAMES, export_saved_model
+from keras_vae.export.saved_model import SavedModel
 from keras_vae.model.draws import check_can_draw
 from keras_vae.saving.atomic_write import written_beside
 
-_WRITERS = {
-    "onnx": (".onnx", write_onnx),
-    "litert": (".tflite", write_litert),
-    "torch": (".pt2", write_exported_program),
-}
+__all__ = ["FORMATS", "ExportFormat", "FileFormat", "export", "get"]
+
+FORMATS = {f.name: f for f in (SavedModel(), ONNX(), LiteRT(), ExportedProgram())}
+
+
+def get(name: str) -> ExportFormat:
+    """Returns the format of a name.
+
+    Raises:
+        ValueError: for an unknown one; the message lists those known.
+    """
+    if name not in FORMATS:
+        known = ", ".join(map(repr, FORMATS))
+        raise ValueError(f"Unknown format {name!r}. Known formats: {known}.")
+    return FORMATS[name]
 
 
 def export(
@@ -31,27 +39,20 @@ def export(
 ) -> dict[str, float]:
     """Writes a built VAE, see `VAE.export`; an export that fails leaves an older one as it was."""
     vae.check_built("export")
-    if format != "tf_saved_model" and format not in _WRITERS:
-        known = ", ".join(map(repr, ("tf_saved_model", *_WRITERS)))
-        raise ValueError(f"Unknown format {format!r}. Known formats: {known}.")
+    chosen = get(format)
     if draws:
-        check_draws(vae, format)
-    how = quantization(vae, format, quantize, representative, endpoints(vae))
-    check_folder(filepath)
+        _check_draws(vae, chosen)
+    how = quantization(vae, chosen, quantize, representative)
+    _check_folder(filepath)
+    chosen.require()
     with written_beside(filepath) as path:
-        if format == "tf_saved_model":
-            with refusal("the model", format):
-                return export_saved_model(vae, path, draws)
-        suffix, write = _WRITERS[format]
-        write = write if how is None else functools.partial(write, quantization=how)
-        return export_each(vae, path, endpoint, format, suffix, write)
+        return chosen.export(vae, path, endpoint, draws, how)
 
 
-def check_folder(filepath: str | os.PathLike) -> None:
+def _check_folder(filepath):
     """Raises a FileExistsError for a folder that holds other things than an export."""
     names = os.listdir(filepath) if os.path.isdir(filepath) else []
-    suffixes = tuple(suffix for suffix, _ in _WRITERS.values())
-    others = [n for n in names if n not in SAVED_MODEL_NAMES and not n.endswith(suffixes)]
+    others = [n for n in names if not any(f.owns(n) for f in FORMATS.values())]
     if others:
         raise FileExistsError(
             f"{filepath} is a folder that holds {sorted(others)[0]!r}, which no export wrote, and "
@@ -59,16 +60,13 @@ def check_folder(filepath: str | os.PathLike) -> None:
         )
 
 
-def check_draws(vae, format: str) -> None:
+def _check_draws(vae, format):
     """Raises a ValueError if functions that draw cannot be written."""
-    if format != "tf_saved_model":
+    if not format.draws:
         raise ValueError(
-            f'draws=True goes with format="tf_saved_model"; received format={format!r}, whose '
+            f'draws=True goes with format="tf_saved_model"; received format={format.name!r}, whose '
             "runtimes draw no random numbers by seed. Instead, draw the noise outside: of the "
             "parameters that `encode` gives, z_mean + exp(z_log_var / 2) * noise is a draw of z "
             "from a diagonal normal, to be sent to `decode`."
         )
     check_can_draw(vae.likelihood)
-
-
-__all__ = ["export"]

@@ -1,6 +1,5 @@
 """What a trained VAE is exported as: named functions from arrays to arrays."""
 
-import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,14 +7,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.export.refusal import ExportError, refusal
-
 # With a larger difference the exported file does not compute what the model does.
 TOLERANCE = 1e-4
 _DRAWS = (
     "A layer that draws random numbers whatever `training` says cannot be exported: let it draw "
     "only where `training` is True."
 )
+
+
+class ExportError(RuntimeError):
+    """A model or a function of it that a format cannot hold."""
 
 
 class Endpoint(NamedTuple):
@@ -166,39 +167,3 @@ class EndpointModel(keras.Model):
         """Returns the inputs as `export` takes them, of any or a fixed batch size."""
         specs = self.endpoint.input_specs(batch_size)
         return [specs] if len(specs) > 1 else list(specs.values())
-
-
-def export_each(
-    vae, filepath: str | os.PathLike, endpoint: str, format: str, suffix: str, write: Callable
-) -> dict[str, float]:
-    """Writes one file for `endpoint`, or a folder with one for each.
-
-    Args:
-        vae: a built VAE.
-        filepath: a file with that suffix, or a folder.
-        endpoint: the function that a single file holds.
-        format: the name of the format.
-        suffix: of the files of the format, with its dot.
-        write: a function `(model, path)` that writes an `EndpointModel` and
-            returns the largest difference of what it wrote from the model.
-
-    Returns:
-        The largest difference of each endpoint written, by name.
-
-    Raises:
-        ValueError: if there is no such endpoint.
-        ExportError: if an endpoint cannot be written.
-    """
-    known = endpoints(vae)
-    if endpoint not in known:
-        raise ValueError(f"Unknown endpoint {endpoint!r}. Known: {', '.join(map(repr, known))}.")
-    if str(filepath).endswith(suffix):
-        paths = {endpoint: str(filepath)}
-    else:
-        os.makedirs(filepath, exist_ok=True)
-        paths = {name: os.path.join(filepath, name + suffix) for name in known}
-    differences = {}
-    for name, path in paths.items():
-        with refusal(f"`{name}`", format):
-            differences[name] = write(EndpointModel(vae, known[name]), path)
-    return differences

@@ -1,40 +1,42 @@
 """ONNX: the format of ONNX Runtime and of most hardware vendors."""
 
 import warnings
+from typing import ClassVar
 
-from keras_vae.backend import BACKEND
-from keras_vae.export.endpoints import EndpointModel
+from keras_vae.export.base import FileFormat
 from keras_vae.export.onnx_operations import teach_operations
-from keras_vae.export.requirements import require
-
-_CONVERTERS = {"tensorflow": ("tf2onnx",), "jax": ("jax2onnx",), "torch": ()}
 
 
-def write_onnx(model: EndpointModel, path: str) -> float:
-    """Writes `model` with named inputs and outputs, of any batch size, and checks the file.
+class ONNX(FileFormat):
+    """A file `.onnx` with named inputs and outputs, of any batch size."""
 
-    Returns:
-        The largest difference of what ONNX Runtime computes from the model.
+    name = "onnx"
+    title = "ONNX"
+    packages: ClassVar = {
+        "tensorflow": ("onnx", "onnxruntime", "tf2onnx"),
+        "jax": ("onnx", "onnxruntime", "jax2onnx"),
+        "torch": ("onnx", "onnxruntime"),
+    }
+    suffix = ".onnx"
 
-    Raises:
-        ImportError: if the converter of the backend or ONNX Runtime is missing.
-    """
-    require("ONNX", "onnx", "onnxruntime", *_CONVERTERS[BACKEND])
-    import onnxruntime
+    def write(self, model, path, quantization=None):
+        import onnxruntime
 
-    endpoint = model.endpoint
-    teach_operations()
-    with warnings.catch_warnings():
-        # Of what tracing takes for constant, which the check below would find.
-        warnings.simplefilter("ignore")
-        model.export(path, format="onnx", verbose=False, input_signature=model.input_signature())
-    _name(path, list(endpoint.inputs), model.output_names)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        endpoint = model.endpoint
+        teach_operations()
+        with warnings.catch_warnings():
+            # Of what tracing takes for constant, which the check below would find.
+            warnings.simplefilter("ignore")
+            model.export(
+                path, format="onnx", verbose=False, input_signature=model.input_signature()
+            )
+        _name(path, list(endpoint.inputs), model.output_names)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    def run(*arrays):
-        return session.run(None, dict(zip(endpoint.inputs, arrays, strict=True)))
+        def run(*arrays):
+            return session.run(None, dict(zip(endpoint.inputs, arrays, strict=True)))
 
-    return endpoint.largest_difference(run, batch_sizes=(1, 3))
+        return endpoint.largest_difference(run, batch_sizes=(1, 3))
 
 
 def _name(path, input_names, output_names):

@@ -4,18 +4,18 @@ import functools
 
 import numpy as np
 
-from keras_vae.backend import BACKEND
+from keras_vae import backend
 
 
 @functools.cache
 def teach_operations() -> None:
     """Lets the backend's converter write erfc, of which TensorFlow makes the GELU, expm1, log1p."""
-    if BACKEND == "tensorflow":
+    if backend.NAME == "tensorflow":
         from tf2onnx.handler import tf_op
 
         for name, formula in {"Erfc": _erfc, "Expm1": _expm1, "Log1p": _log1p}.items():
             tf_op(name)(_tf2onnx_handler(formula))
-    elif BACKEND == "torch":
+    elif backend.NAME == "torch":
         import torch
 
         for name, formula in {"aten::expm1": _expm1, "aten::log1p": _log1p}.items():

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_vae.backend import BACKEND
-from keras_vae.export.refusal import ExportError
+from keras_vae import backend
+from keras_vae.export.base import ExportFormat
+from keras_vae.export.endpoints import ExportError, endpoints
 from keras_vae.validation.arguments import check_choice
 
 # By kind, the largest difference from the model that is no error, in parts of the largest value.
@@ -49,7 +50,9 @@ class Quantization(NamedTuple):
         return [self.rows[name] for name in names] if self.rows else None
 
 
-def quantization(vae, format: str, kind: str | None, representative, endpoints) -> Quantization:
+def quantization(
+    vae, format: ExportFormat, kind: str | None, representative
+) -> Quantization | None:
     """Returns what the arguments of `VAE.export` ask for, or `None`.
 
     Raises:
@@ -62,16 +65,16 @@ def quantization(vae, format: str, kind: str | None, representative, endpoints) 
             raise ValueError("representative=... is what quantize=... measures on; give both.")
         return None
     check_choice("quantize", kind, tuple(TOLERANCES))
-    if format != "litert":
+    if not format.quantizes:
         raise ValueError(
-            f'quantize={kind!r} goes with format="litert"; received format={format!r}. The '
+            f'quantize={kind!r} goes with format="litert"; received format={format.name!r}. The '
             "runtimes of other formats have quantizers of their own."
         )
-    if BACKEND != "tensorflow":
+    if backend.NAME not in format.quantizes:
         raise ExportError(
-            f"The {BACKEND} backend writes no quantized LiteRT. Instead, save the model with "
-            'vae.save("vae.keras"), and load and export it in a process with '
-            "KERAS_BACKEND=tensorflow."
+            f"The {backend.NAME} backend writes no quantized {format.title}. Instead, save the "
+            'model with vae.save("vae.keras"), and load and export it in a process with '
+            f"KERAS_BACKEND={' or '.join(format.quantizes)}."
         )
     if representative is None:
         if kind == "int8":
@@ -80,11 +83,12 @@ def quantization(vae, format: str, kind: str | None, representative, endpoints) 
                 "some hundred rows of data, or (x, y) where score takes a target."
             )
         return Quantization(kind, {})
-    return Quantization(kind, _rows(vae, representative, endpoints))
+    return Quantization(kind, _rows(vae, representative))
 
 
-def _rows(vae, representative, endpoints):
-    names = list(endpoints["score"].inputs)
+def _rows(vae, representative):
+    inputs = endpoints(vae)["score"].inputs
+    names = list(inputs)
     arrays = representative if isinstance(representative, tuple) else (representative,)
     if len(arrays) != len(names):
         raise ValueError(
@@ -93,7 +97,7 @@ def _rows(vae, representative, endpoints):
         )
     rows = {}
     for name, array in zip(names, arrays, strict=True):
-        array, features = np.asarray(array), endpoints["score"].inputs[name]
+        array, features = np.asarray(array), inputs[name]
         if array.shape[1:] != tuple(features) or not len(array):
             raise ValueError(
                 f"representative has {name} of shape {array.shape}; the model takes "

@@ -3,18 +3,29 @@
 import contextlib
 import functools
 import os
+from typing import ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.export.endpoints import endpoints
-from keras_vae.export.refusal import ExportError
-from keras_vae.export.requirements import require
+from keras_vae.export.base import ExportFormat
+from keras_vae.export.endpoints import ExportError, endpoints
 from keras_vae.model import draws
 
-# What TensorFlow writes into the folder of a SavedModel.
-SAVED_MODEL_NAMES = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
+
+class SavedModel(ExportFormat):
+    """A folder with all functions, see `export_saved_model`."""
+
+    name = "tf_saved_model"
+    title = "a SavedModel"
+    packages: ClassVar = {"tensorflow": ("tensorflow",), "jax": ("tensorflow",)}
+    draws = True
+    wrote = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
+
+    def export(self, vae, path, endpoint, draws, quantization):
+        with self.refusal("the model"):
+            return export_saved_model(vae, path, draws)
 
 
 def export_saved_model(
@@ -45,7 +56,6 @@ def export_saved_model(
     Returns:
         The largest difference of each endpoint from the model, by name.
     """
-    require("a SavedModel", "tensorflow")
     import tensorflow as tf
 
     known = endpoints(vae)

@@ -5,6 +5,7 @@ import math
 from keras import ops
 
 from keras_vae import backend
+from keras_vae.backend.keras_internals import CACHED_EVALUATION
 from keras_vae.objectives import loss_weight
 from keras_vae.training import checks, device_loop, likelihood_updates
 from keras_vae.training.data import has_rows
@@ -80,7 +81,7 @@ class Fitting:
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """As `keras.Model.evaluate`; z is drawn from the posterior."""
-        if kwargs.get("_use_cached_eval_dataset"):
+        if kwargs.get(CACHED_EVALUATION):
             return super().evaluate(x, y, batch_size=batch_size, **kwargs)
         checks.check_data_size(self)
         options = check_options({"batch_size": batch_size, **kwargs})

@@ -3,6 +3,7 @@
 import keras
 
 from keras_vae import networks
+from keras_vae.backend.keras_internals import flatten_layers, optimized_variables
 
 
 def frozen(model: keras.Model) -> dict[str, list[int]]:
@@ -34,13 +35,13 @@ def freeze(model: keras.Model, places: dict | None) -> None:
 
 def _layers(model):
     # A default network stands in its own place once it is loaded.
-    return [x for x in model._flatten_layers() if not isinstance(x, networks.DefaultEncoder)]
+    return [x for x in flatten_layers(model) if not isinstance(x, networks.DefaultEncoder)]
 
 
 def optimized(model: keras.Model) -> list[int]:
     """Returns the places of the variables that the optimizer has a state for."""
     places = {id(v): i for i, v in enumerate(model.variables)}
-    return [places[id(v)] for v in _inner(model.optimizer)._trainable_variables]
+    return [places[id(v)] for v in optimized_variables(_inner(model.optimizer))]
 
 
 def build_optimizer(model: keras.Model, places: list[int] | None) -> None:

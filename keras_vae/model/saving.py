@@ -3,16 +3,13 @@
 import keras
 
 from keras_vae import backend
+from keras_vae.backend.keras_internals import flatten_layers, portable_config
 from keras_vae.export import export
 from keras_vae.model import frozen
 from keras_vae.objectives import loss_weight
 from keras_vae.saving import random_state
-from keras_vae.saving.atomic_write import (
-    check_format,
-    check_model_name,
-    check_weights_name,
-    written_beside,
-)
+from keras_vae.saving.atomic_write import written_beside
+from keras_vae.saving.file_names import check_format, check_model_name, check_weights_name
 from keras_vae.saving.load_model import check_version
 from keras_vae.saving.registry import check_classes
 from keras_vae.version import __version__
@@ -27,7 +24,7 @@ class Saving:
             # The backend that loads the file resolves "auto" for itself.
             config["jit_compile"] = self.requested_jit_compile
             config["device_loop"] = self.requested_device_loop
-            config["optimizer"] = backend.portable_config(config["optimizer"])
+            config["optimizer"] = portable_config(config["optimizer"])
             if self.optimizer.built:
                 config["optimized"] = frozen.optimized(self)
         return config
@@ -134,14 +131,14 @@ class Saving:
 
     def get_config(self):
         check_format()
-        check_classes([self, self.objective, *self._flatten_layers()])
+        check_classes([self, self.objective, *flatten_layers(self)])
         names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
         parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
         strength = {
             name: keras.saving.serialize_keras_object(value)
             for name, value in loss_weight.numbers(self).items()
         }
-        saved_by = {"keras_vae": __version__, "backend": backend.BACKEND}
+        saved_by = {"keras_vae": __version__, "backend": backend.NAME}
         return {**super().get_config(), **parts, **strength, "saved_by": saved_by}
 
     @classmethod

@@ -7,22 +7,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.backend import BACKEND
+from keras_vae.backend import own_seeds
+from keras_vae.backend.keras_internals import flatten_layers, seed_generators
 from keras_vae.saving.seeded_layer import SeededLayer, set_state
 
 _NAMES = ("row_order", "seed_states")
 
 
 def own(vae: keras.Model) -> None:
-    """Lets each of the user's random layers draw from its own seed.
-
-    On torch, Keras's Dropout without a seed draws from the generator of the process.
-    """
-    if BACKEND != "torch":
-        return  # nor could the state be read there, of layers made while the model is traced
-    for generator in _generators(vae):
-        if generator._initial_seed is None:
-            generator._initial_seed = int(ops.convert_to_numpy(generator.state)[0])
+    """Lets each of the user's random layers draw from its own seed."""
+    own_seeds(_generators(vae))
 
 
 def save(vae: keras.Model, store) -> None:
@@ -48,5 +42,5 @@ def load(vae: keras.Model, store) -> dict:
 
 
 def _generators(vae):
-    layers = (layer for layer in vae._flatten_layers() if not isinstance(layer, SeededLayer))
-    return [generator for layer in layers for generator in layer._seed_generators]
+    layers = (layer for layer in flatten_layers(vae) if not isinstance(layer, SeededLayer))
+    return [generator for layer in layers for generator in seed_generators(layer)]

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_vae import backend
+from keras_vae.backend.keras_internals import flatten_layers, symbolic_build, traces_batches
 from keras_vae.training import last_batch, policy, row_order
 from keras_vae.training.checks import n_training_rows
 from keras_vae.training.data import in_memory
@@ -61,7 +62,10 @@ class CompiledLoops:
             # What is not compiled for its sizes serves them all.
             loop = self._loop_of_any_size(phase) if not pays_off else None
             step = self.model.train_step if phase == "train" else self.model.test_step
-            loop = loop or backend.compiled_loop(self.model, step, pays_off)
+            by_xla = [f(self.model) for f in (policy.loops_by_xla, policy.updates_by_xla)]
+            loop = loop or backend.compiled_loop(
+                self.model, step, *(pays_off and choice for choice in by_xla)
+            )
             self.made[key] = loop, pays_off
         if len(self.made) > _MAX_LOOPS:
             del self.made[next(used for used in self.n_steps if used in self.made)]
@@ -166,7 +170,7 @@ def build(vae, arrays: tuple) -> None:
     """Makes what Keras makes of the first batch, which the loop shows it as row numbers."""
     arrays = [array for array in arrays if array is not None]
     if vae.compiled and all(map(in_memory, arrays)) and not backend.is_distributed(vae):
-        vae._symbolic_build(data_batch=tuple(array[:1] for array in arrays))
+        symbolic_build(vae, tuple(array[:1] for array in arrays))
 
 
 def applies(vae, arrays: tuple, options: dict) -> bool:
@@ -187,7 +191,7 @@ def applies(vae, arrays: tuple, options: dict) -> bool:
         and keras.config.max_steps_per_epoch() is None
         and not needs_each_batch(options.get("callbacks"))
         # Keras would build the others from row numbers.
-        and all(layer.built for layer in vae._flatten_layers())
+        and all(layer.built for layer in flatten_layers(vae))
         and sum(map(_n_bytes, arrays)) <= backend.free_memory() / 2
     )
 
@@ -219,7 +223,7 @@ def _is_idle_on_batches(callback):
     """Keras's own callbacks that act on batches only where they are told to."""
     if isinstance(callback, keras.callbacks.TensorBoard):
         by_batch = callback.update_freq != "epoch" or callback.write_steps_per_second
-        return not by_batch and not callback._should_trace
+        return not by_batch and not traces_batches(callback)
     if isinstance(callback, (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore)):
         return callback.save_freq == "epoch"
     return isinstance(callback, keras.callbacks.ProgbarLogger)

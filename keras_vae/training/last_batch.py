@@ -7,14 +7,15 @@ import keras
 import numpy as np
 
 from keras_vae import backend
+from keras_vae.backend import keras_internals
 from keras_vae.likelihoods import FromFunction
 from keras_vae.objectives import ELBO, kl_divergence
 
 _FOLDERS = (
     "keras_vae.",
-    "keras.src.models.",
+    keras_internals.MODELS,
     *(
-        f"keras.src.layers.{name}."
+        f"{keras_internals.LAYERS}{name}."
         for name in ("core", "convolutional", "pooling", "reshaping", "merging", "activations",
                      "normalization", "regularization", "attention")
     ),
@@ -34,6 +35,7 @@ def is_filled(vae: keras.Model) -> bool:
     It is so of the parts known here; of others nobody knows.
     """
     parts = (vae.encoder, vae.decoder, vae.likelihood, vae.prior)
+    layers = [layer for part in parts for layer in keras_internals.flatten_layers(part)]
     return (
         backend.COMPILES_EACH_SHAPE
         and backend.noise_is_by_element()
@@ -42,8 +44,8 @@ def is_filled(vae: keras.Model) -> bool:
         and vae.objective.kl_divergence is kl_divergence
         and vae.regularizer is None
         # Metrics count all rows alike.
-        and vae._compile_metrics is None
-        and all(_computes_by_row(layer) for part in parts for layer in part._flatten_layers())
+        and not keras_internals.has_compiled_metrics(vae)
+        and all(map(_computes_by_row, layers))
     )
 
 

@@ -8,7 +8,8 @@ import math
 
 import keras
 
-from keras_vae.backend import BACKEND, is_cpu
+from keras_vae.backend import COMPILES_EACH_SHAPE, COMPILES_LOOPS, is_cpu
+from keras_vae.backend.keras_internals import flatten_layers
 
 # XLA takes 3 to 5 s and 20 to 50 MB for a loop on TensorFlow, which no one gets back; it saves
 # 0.2 ms a step, and 4 ns more for each weight (0.25 ms of 64-32-2, 4 ms of 784-400-400-200).
@@ -28,10 +29,10 @@ def uses_device_loop(vae: keras.Model) -> bool:
     """Returns whether `fit` on arrays makes many steps in one compiled call."""
     if not vae.requested_device_loop or vae.run_eagerly or vae.steps_per_execution > 1:
         return False
-    # torch, and JAX without XLA, run operation by operation: there is no loop to compile.
-    if BACKEND == "torch" or (BACKEND == "jax" and not vae.jit_compile):
+    # JAX without XLA runs operation by operation, as torch does: there is no loop to compile.
+    if not COMPILES_LOOPS or (COMPILES_EACH_SHAPE and not vae.jit_compile):
         return False
-    if vae.requested_device_loop == "auto" and BACKEND == "jax" and is_cpu():
+    if vae.requested_device_loop == "auto" and COMPILES_EACH_SHAPE and is_cpu():
         # A convolution of XLA takes 8 times as long inside a loop as outside of it.
         return all(hasattr(x, "convolves_by_matrices") for x in _convolutions(vae))
     return True
@@ -39,7 +40,7 @@ def uses_device_loop(vae: keras.Model) -> bool:
 
 def pays_off(vae: keras.Model, n_steps: int, n_steps_in_all: int) -> bool:
     """Returns whether the steps of a run, and all so far, earn what XLA takes to compile them."""
-    if BACKEND != "tensorflow" or not is_cpu():
+    if COMPILES_EACH_SHAPE or not is_cpu():
         return True  # Keras compiles each step by XLA there
     if True in (vae.requested_device_loop, vae.requested_jit_compile):
         return True
@@ -53,7 +54,7 @@ def loops_by_xla(vae: keras.Model) -> bool:
         return vae.jit_compile
     # On a CPU dense networks gain 1.8 with XLA, where Keras goes without; convolutions lose
     # half, as XLA's are slower than oneDNN's.
-    return not _convolutions(vae) and all(x.supports_jit for x in vae._flatten_layers())
+    return not _convolutions(vae) and all(x.supports_jit for x in flatten_layers(vae))
 
 
 def updates_by_xla(vae: keras.Model) -> bool:
@@ -66,8 +67,8 @@ def updates_by_xla(vae: keras.Model) -> bool:
 def convolves_by_matrices() -> bool:
     """Returns whether strided convolutions are computed as products of matrices."""
     # XLA's transposed convolutions on a CPU take 7 to 20 times as long.
-    return BACKEND == "jax" and is_cpu()
+    return COMPILES_EACH_SHAPE and is_cpu()
 
 
 def _convolutions(vae):
-    return [layer for layer in vae._flatten_layers() if isinstance(layer, _CONVOLUTIONS)]
+    return [layer for layer in flatten_layers(vae) if isinstance(layer, _CONVOLUTIONS)]

@@ -1,0 +1,125 @@
+"""What only JAX knows. The names are those of tensorflow.py, which documents them, and torch.py."""
+
+import contextlib
+import weakref
+from collections.abc import Callable
+
+import jax
+import keras
+import numpy as np
+from jax.extend.core import jaxpr_as_fun
+from keras import ops
+
+from keras_vae.backend import memory
+from keras_vae.backend.jax_loop import call_numbers, compiled_loop, is_cpu, to_device
+from keras_vae.backend.keras_internals import is_state_elsewhere, stored_value
+from keras_vae.validation.arguments import plain
+
+__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device"]
+
+COMPILES_LOOPS = True
+COMPILES_EACH_SHAPE = True
+
+
+def num_replicas() -> int:
+    return 1
+
+
+def is_distributed(model: keras.Model) -> bool:
+    return keras.distribution.distribution() is not None
+
+
+def is_tracing() -> bool:
+    return isinstance(ops.zeros(()) + 0, jax.core.Tracer)
+
+
+def scope(model: keras.Model):
+    return contextlib.nullcontext()
+
+
+def move_optimizer(optimizer, model: keras.Model) -> None:
+    pass
+
+
+def synchronizer(model: keras.Model) -> Callable:
+    reference = weakref.ref(model)
+
+    def synchronize():
+        model = reference()
+        if model is not None:
+            model.jax_state_sync()
+
+    return synchronize
+
+
+def keep_assigned(model: keras.Model, variables: list) -> None:
+    if not is_state_elsewhere(model):
+        return
+    stored = [(variable, stored_value(variable)) for variable in variables]
+    assigned = [(variable, value) for variable, value in stored if value is not None]
+    if assigned:
+        model.jax_state_sync()
+        for variable, value in assigned:
+            variable.assign(value)
+
+
+def before_updates(loss):
+    return loss
+
+
+def normal(shape, seed, dtype: str = "float32"):
+    return keras.random.normal(shape, dtype=dtype, seed=plain(seed))
+
+
+def noise_is_by_element() -> bool:
+    is_threefry = jax.config.jax_default_prng_impl == "threefry2x32"
+    return is_threefry and jax.config.jax_threefry_partitionable
+
+
+def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:
+    pass
+
+
+def compile_inference(function: Callable, model: keras.Model) -> Callable:
+    compiled = {}
+
+    def with_current_weights(*xs):
+        model.jax_state_sync()
+        shapes = tuple((x.shape, x.dtype) for x in xs)
+        if shapes not in compiled:
+            compiled[shapes] = _compiled_with_weights(function, model.variables, xs)
+        stateless, variables = compiled[shapes]
+        # Not `value`, which takes as long as a small model for one sample.
+        return np.array(stateless([stored_value(v) for v in variables], *xs))
+
+    return with_current_weights
+
+
+def _compiled_with_weights(function, variables, xs):
+    """Returns a function `(values, *xs)` and the variables whose values it takes."""
+
+    def stateless(values, *xs):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return function(*xs)
+
+    traced = jax.make_jaxpr(stateless)([stored_value(v) for v in variables], *xs)
+    jaxpr = traced.jaxpr
+    read = {id(v) for equation in jaxpr.eqns for v in equation.invars} | set(map(id, jaxpr.outvars))
+    # To pass the others as well takes as long as a small layer for one sample.
+    used = [i for i in range(len(variables)) if id(jaxpr.invars[i]) in read]
+
+    @jax.jit
+    def of_used(values, *xs):
+        all_values = dict(zip(used, values, strict=True))
+        filled = [all_values.get(i) for i in range(len(variables))]
+        (output,) = jaxpr_as_fun(traced)(*filled, *xs)
+        return output
+
+    return of_used, [variables[i] for i in used]
+
+
+def free_memory() -> int:
+    if is_cpu():
+        return memory.free_in_machine()
+    stats = jax.local_devices()[0].memory_stats()
+    return stats["bytes_limit"] - stats["bytes_in_use"] if stats else memory.UNKNOWN

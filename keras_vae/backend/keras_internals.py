@@ -1,0 +1,97 @@
+"""The private names of Keras that the package needs, all of them.
+
+tests/backend/test_keras_internals.py asks for each: what a new version of Keras lacks shows there.
+"""
+
+import keras
+
+SUPPORTED = "3.15 and later versions of Keras 3"
+# The keyword by which `fit` asks `evaluate` to keep the validation data between epochs.
+CACHED_EVALUATION = "_use_cached_eval_dataset"
+# The modules of Keras's own models, as classes name them.
+MODELS = "keras.src.models."
+LAYERS = "keras.src.layers."
+TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers"
+
+
+def portable_config(config):
+    """Returns a serialized optimizer with torch's own classes named as the public ones."""
+    if not isinstance(config, dict):
+        return config
+    config = {key: portable_config(value) for key, value in config.items()}
+    if str(config.get("module")).startswith(TORCH_OPTIMIZERS):
+        config |= {"module": "keras.optimizers", "registered_name": None}
+    return config
+
+
+def private(thing, name: str):
+    """Returns a private attribute of one of Keras's objects.
+
+    Raises:
+        RuntimeError: if this version of Keras has none of that name.
+    """
+    try:
+        return getattr(thing, name)
+    except AttributeError:
+        raise RuntimeError(
+            f"Keras {keras.__version__} has no {type(thing).__name__}.{name}, which keras_vae "
+            f"needs. It supports {SUPPORTED}."
+        ) from None
+
+
+def flatten_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns a layer and all layers in it."""
+    return list(private(layer, "_flatten_layers")())
+
+
+def seed_generators(layer: keras.layers.Layer) -> list[keras.random.SeedGenerator]:
+    """Returns the generators that a layer itself draws from, without those of layers in it."""
+    return private(layer, "_seed_generators")
+
+
+def fix_seed(generator: keras.random.SeedGenerator, seed: int) -> None:
+    """Lets a generator without a seed draw as one with that seed."""
+    if private(generator, "_initial_seed") is None:
+        generator._initial_seed = seed
+
+
+def has_compiled_metrics(model: keras.Model) -> bool:
+    """Returns whether a model was compiled with metrics."""
+    return private(model, "_compile_metrics") is not None
+
+
+def symbolic_build(model: keras.Model, batch: tuple) -> None:
+    """Makes what Keras makes of the first batch of `fit`."""
+    private(model, "_symbolic_build")(data_batch=batch)
+
+
+def optimized_variables(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """Returns the variables that an optimizer has a state for."""
+    return private(optimizer, "_trainable_variables")
+
+
+def traces_batches(callback: keras.callbacks.TensorBoard) -> bool:
+    """Returns whether a TensorBoard callback profiles batches."""
+    return private(callback, "_should_trace")
+
+
+def stored_value(variable: keras.Variable):
+    """Returns what a variable holds, not what a scope gives for it; `None` while JAX trains."""
+    return private(variable, "_value")
+
+
+def is_state_elsewhere(model: keras.Model) -> bool:
+    """Returns whether JAX's loop holds the state of a model that trains."""
+    return not private(model, "_jax_state_synced")
+
+
+def distribution_strategy(optimizer: keras.optimizers.Optimizer):
+    """Returns the `tf.distribute` strategy in whose scope an optimizer was made, or `None`."""
+    return getattr(optimizer, "_distribution_strategy", None)  # not on other backends
+
+
+def writes_old_format() -> bool:
+    """Returns whether Keras asks for configs now to write them in its old HDF5 format."""
+    from keras.src.backend.common import global_state
+
+    return bool(global_state.get_global_attribute("use_legacy_config"))

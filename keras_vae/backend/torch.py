@@ -1,0 +1,85 @@
+"""What only torch knows. The names are those of tensorflow.py and jax.py, which document them."""
+
+import contextlib
+from collections.abc import Callable
+
+import keras
+import torch
+from keras import ops
+
+from keras_vae.backend import memory
+from keras_vae.backend.keras_internals import fix_seed
+from keras_vae.validation.arguments import plain
+
+# torch runs operation by operation: there is no loop to compile.
+COMPILES_LOOPS = False
+COMPILES_EACH_SHAPE = False
+
+
+def is_cpu() -> bool:
+    return not torch.cuda.is_available()
+
+
+def num_replicas() -> int:
+    return 1
+
+
+def is_distributed(model: keras.Model) -> bool:
+    return False
+
+
+def is_tracing() -> bool:
+    return ops.zeros(()).device.type == "meta"
+
+
+def scope(model: keras.Model):
+    return contextlib.nullcontext()
+
+
+def move_optimizer(optimizer, model: keras.Model) -> None:
+    pass
+
+
+def synchronizer(model: keras.Model) -> Callable:
+    return lambda: None
+
+
+def keep_assigned(model: keras.Model, variables: list) -> None:
+    pass
+
+
+def before_updates(loss):
+    return loss
+
+
+def normal(shape, seed, dtype: str = "float32"):
+    return keras.random.normal(shape, dtype=dtype, seed=plain(seed))
+
+
+def noise_is_by_element() -> bool:
+    return False
+
+
+def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:
+    # Keras's Dropout without a seed draws from the generator of the process here.
+    for generator in generators:
+        fix_seed(generator, int(ops.convert_to_numpy(generator.state)[0]))
+
+
+def compile_inference(function: Callable, model: keras.Model) -> Callable:
+    def without_gradient(*xs):
+        with torch.no_grad():
+            return ops.convert_to_numpy(function(*(ops.convert_to_tensor(x) for x in xs)))
+
+    return without_gradient
+
+
+def free_memory() -> int:
+    return memory.free_in_machine() if is_cpu() else memory.UNKNOWN
+
+
+def _no_loop(*args, **kwargs):
+    raise NotImplementedError("torch has no loop to compile: COMPILES_LOOPS is False.")
+
+
+compiled_loop = to_device = call_numbers = _no_loop

@@ -1,0 +1,64 @@
+"""Keras still has each of the private names that the package needs."""
+
+import re
+from pathlib import Path
+
+import keras
+import pytest
+
+import keras_vae
+from keras_vae.backend import keras_internals
+
+
+@pytest.fixture
+def model():
+    dropout = keras.layers.Dropout(0.5)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), dropout])
+    model.compile("adam", "mse", metrics=["mae"])
+    return model
+
+
+def test_layers_and_seeds(model):
+    *_, dropout = model.layers
+    assert set(model.layers) < set(keras_internals.flatten_layers(model))
+    (generator,) = keras_internals.seed_generators(dropout)
+    keras_internals.fix_seed(generator, 7)
+    draws = [keras.ops.convert_to_numpy(keras.random.normal((3,), seed=generator)) for _ in "ab"]
+    assert (draws[0] != draws[1]).all()
+
+
+def test_models_and_optimizers(model):
+    assert keras_internals.has_compiled_metrics(model)
+    keras_internals.symbolic_build(model, (keras.ops.zeros((1, 3)), keras.ops.zeros((1, 2))))
+    assert keras_internals.optimized_variables(model.optimizer) == model.trainable_variables
+    assert keras_internals.distribution_strategy(model.optimizer) is None
+    assert keras_internals.stored_value(model.trainable_variables[0]) is not None
+    assert not keras_internals.traces_batches(keras.callbacks.TensorBoard())
+    assert not keras_internals.writes_old_format()
+    if keras.backend.backend() == "jax":
+        model.fit(keras.ops.zeros((1, 3)), keras.ops.zeros((1, 2)), verbose=0)
+        assert not keras_internals.is_state_elsewhere(model)
+
+
+def test_modules_and_keywords():
+    assert keras.layers.Dense.__module__.startswith(keras_internals.LAYERS)
+    assert keras.Sequential.__module__.startswith(keras_internals.MODELS)
+    trainer = Path(keras.Model.fit.__wrapped__.__code__.co_filename).read_text()
+    assert keras_internals.CACHED_EVALUATION in trainer
+    if keras.backend.backend() == "torch":
+        assert type(keras.optimizers.Adam()).__module__.startswith(keras_internals.TORCH_OPTIMIZERS)
+
+
+def test_what_is_missing_says_which_versions_are_supported():
+    with pytest.raises(RuntimeError, match=rf"Keras {re.escape(keras.__version__)} has no .*3\.15"):
+        keras_internals.private(keras.layers.Dense(1), "_no_such_name")
+
+
+def test_no_other_file_uses_private_names():
+    names = re.findall(r'private\(\w+, "(\w+)"\)', Path(keras_internals.__file__).read_text())
+    assert len(names) >= 8
+    for file in Path(keras_vae.__file__).parent.rglob("*.py"):
+        if file.name != "keras_internals.py":
+            text = file.read_text()
+            assert "keras.src" not in text, file
+            assert not [name for name in names if re.search(rf"\.{name}\b", text)], file
