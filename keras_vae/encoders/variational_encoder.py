@@ -92,7 +92,9 @@ class VariationalEncoder(keras.layers.Layer):
 
     def posterior_params(self, inputs, training: bool = False) -> dict:
         """Returns the posterior's parameters by name, without a draw; the layer must be built."""
-        features = self.flatten(self.network(inputs, training=training))
+        features = self.network(inputs, training=training)
+        if len(features.shape) != 2:
+            features = self.flatten(features)
         return self.head(features, training=training)
 
     def posterior(self, outputs: dict) -> posteriors.Posterior:
@@ -103,7 +105,8 @@ class VariationalEncoder(keras.layers.Layer):
         params = self.posterior_params(inputs, bool(training))
         posterior = self.posterior(params)
         arguments = {} if n_samples is None else {"n_samples": n_samples}
-        z, log_prob = posterior.from_base(self.sampler(posterior.base(), **arguments))
+        # Not the layer itself, which for few rows takes torch twice as long.
+        z, log_prob = posterior.from_base(self.sampler.call(posterior.base(), **arguments))
         draw = {"z": z, "z_log_prob": log_prob}
         return (*params.values(), *(draw[name] for name in self.head.draw_names))
 

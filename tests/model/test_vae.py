@@ -264,6 +264,22 @@ def test_trackers_and_batch_methods(x):
     assert len(vae.evaluate(x, verbose=0)) == 4
 
 
+def test_trackers_hold_the_means_since_they_were_reset(x):
+    vae = make_vae()
+    vae.build((None, 12))
+    weights = np.random.default_rng(0).uniform(0.0, 2.0, len(x)).astype("float32")
+    for batches in ([slice(0, 40), slice(40, 50)], [slice(50, 80)]):
+        vae.reset_metrics()
+        losses = [to_numpy(vae.compute_loss(x[b], sample_weight=weights[b])) for b in batches]
+        expected = np.average(losses, weights=[weights[b].sum() for b in batches])
+        found = {name: float(value) for name, value in vae.get_metrics_result().items()}
+        np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
+        np.testing.assert_allclose(
+            found["reconstruction_loss"] + found["kl_loss"], expected, rtol=1e-5
+        )
+        assert {m.name: float(m.result()) for m in vae.metrics} == found
+
+
 def test_summary_before_any_fit(capsys):
     vae = make_vae()
     vae.summary()

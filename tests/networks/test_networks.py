@@ -8,6 +8,7 @@ from helpers import assert_close, to_numpy
 
 import keras_vae as kv
 from keras_vae.networks import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncoder
+from keras_vae.networks.stack import Stack
 
 
 def dense_count(*sizes):
@@ -89,6 +90,44 @@ def test_config_round_trip(network, shape):
     copy.build(shape)
     copy.set_weights(network.get_weights())
     assert_close(to_numpy(copy(data)), to_numpy(expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 3)])
+def test_the_networks_are_their_layers_one_after_the_other(shape):
+    x = np.random.default_rng(0).normal(size=(5, *shape)).astype("float32")
+    encoder, decoder = DenseEncoder((4, 2)), DenseDecoder(shape, (4,))
+    encoder.build((None, *shape))
+    decoder.build((None, 2))
+    features = x.reshape(5, 6)
+    weights = encoder.get_weights()
+    for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
+        features = np.maximum(features @ kernel + bias, 0.0)
+    hidden, hidden_bias, output, bias = decoder.get_weights()
+    params = np.maximum(features @ hidden + hidden_bias, 0.0) @ output + bias
+    found = encoder(x)
+    assert_close(to_numpy(found), features, rtol=1e-6)
+    assert_close(to_numpy(decoder(found)), params.reshape(5, *shape), rtol=1e-6)
+
+
+class Opposite(keras.layers.Layer):
+    """Calls a layer in the other mode."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, x, training=None):
+        return self.layer(x, training=not training)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_layers_of_a_stack_train_where_it_does(training):
+    x = np.ones((1, 1000), "float32")
+    stack = Stack([keras.layers.Flatten(), keras.layers.Dropout(0.5)])
+    stack.build(x.shape)
+    assert (to_numpy(stack(x, training=training)) == 0.0).any() == training
+    assert (to_numpy(Opposite(stack)(x, training=training)) == 0.0).any() != training
+    assert not (to_numpy(stack(x)) == 0.0).any()
 
 
 def test_wrong_use():
