@@ -6,6 +6,7 @@ A backend is a module of these names: tensorflow.py, jax.py, torch.py.
 import importlib
 
 import keras
+from keras import ops
 
 from keras_vae.backend.arrays import as_floatx, rows_of
 
@@ -54,6 +55,7 @@ __all__ = [
     "move_optimizer",
     "noise_is_by_element",
     "normal",
+    "normal_draws",
     "num_replicas",
     "on_device",
     "own_seeds",
@@ -71,3 +73,11 @@ def on_device(arrays: tuple) -> tuple:
         if id(array) not in put:
             put[id(array)] = to_device(as_floatx(array))
     return tuple(put[id(array)] for array in arrays)
+
+
+def normal_draws(n: int, shape, seed, dtype: str = "float32"):
+    """Draws standard normal noise of shape `(n, *shape)`, `shape` being `(batch, ...)`."""
+    if not COMPILES_EACH_SHAPE:
+        return normal((n, *shape), seed, dtype)
+    # Row by row, so that a row's noise is the same for any number of rows.
+    return ops.swapaxes(normal((shape[0], n, *shape[1:]), seed, dtype), 0, 1)

@@ -1,9 +1,11 @@
 """SampleLayer: draws latent codes with the reparameterization trick."""
 
+import functools
+
 import keras
 from keras import ops
 
-from keras_vae.backend import normal
+from keras_vae.backend import normal, normal_draws
 from keras_vae.saving.seeded_layer import SeededLayer
 from keras_vae.validation.arguments import is_count, plain
 
@@ -55,10 +57,8 @@ class SampleLayer(SeededLayer):
     def call(self, inputs, n_samples=None):
         z_mean, z_log_var = inputs
         n_samples = self.n_samples if n_samples is None else _check_n_samples(n_samples)
-        shape = ops.shape(z_mean)
-        if n_samples is not None:
-            shape = (n_samples, *shape)
-        epsilon = normal(shape, self.seed_generator, z_mean.dtype)
+        noise = normal if n_samples is None else functools.partial(normal_draws, n_samples)
+        epsilon = noise(ops.shape(z_mean), self.seed_generator, z_mean.dtype)
         return z_mean + ops.exp(0.5 * z_log_var) * epsilon
 
     def get_config(self):

@@ -30,6 +30,8 @@ class Capacity(Objective):
         >>> objective = Capacity(capacity=growing, gamma=1000.0)
     """
 
+    computes_by_row = True
+
     capacity = LossWeight()
     gamma = LossWeight()
 

@@ -36,6 +36,8 @@ class ELBO(Objective):
         >>> objective = ELBO(beta=warm_up)  # from 0 to 4 over 5,000 steps
     """
 
+    computes_by_row = True
+
     beta = LossWeight()
 
     def __init__(

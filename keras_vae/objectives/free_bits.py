@@ -32,6 +32,7 @@ class FreeBits(Objective):
     """
 
     term_names = ("free_bits_kl",)
+    computes_by_row = True
 
     free_bits = LossWeight()
     beta = LossWeight()

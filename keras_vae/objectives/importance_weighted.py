@@ -39,6 +39,7 @@ class IWAE(Objective):
     """
 
     term_names = ("effective_sample_size",)
+    computes_by_row = True
     same_weights = True
 
     def __init__(self, n_samples: int = 5, gradient: str = "reparameterized"):

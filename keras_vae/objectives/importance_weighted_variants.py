@@ -27,6 +27,8 @@ class CIWAE(IWAE):
         better", 2018, the section on new estimators.
     """
 
+    computes_by_row = True
+
     elbo_weight = LossWeight(high=1.0)
 
     def __init__(
@@ -64,6 +66,8 @@ class MIWAE(IWAE):
         Rainforth et al., "Tighter variational bounds are not necessarily
         better", 2018, the section on new estimators.
     """
+
+    computes_by_row = True
 
     def __init__(self, n_groups: int = 4, n_samples: int = 5, gradient: str = "reparameterized"):
         super().__init__(n_samples, gradient)
@@ -104,6 +108,7 @@ class PIWAE(MIWAE):
         better", 2018, the section on new estimators.
     """
 
+    computes_by_row = True
     same_weights = False
 
     def bound(self, log_w, step):

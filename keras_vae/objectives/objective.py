@@ -21,12 +21,15 @@ class Objective:
         term_names: names of the terms beyond the loss, the reconstruction and
             the KL.
         n_draws: how many draws of z per input it takes; `None` for the encoder's.
+        computes_by_row: whether rows of weight zero behind the others change nothing, the
+            noise of these included. Each class says it for itself.
         needs_data_size: whether it asks for the size of the data set.
         network: an auxiliary layer that is trained with the model, made in `build`.
     """
 
     term_names: tuple[str, ...] = ()
     n_draws: int | None = None
+    computes_by_row = False
     needs_data_size = False
     network: keras.layers.Layer | None = None
 

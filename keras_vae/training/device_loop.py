@@ -241,10 +241,11 @@ def fit(vae, x, y, batch_size=None, sample_weight=None, **options):
     test_batch_size = options.pop("validation_batch_size", None) or batch_size
     validation_split = options.pop("validation_split", 0.0)
     validation_data = options.pop("validation_data", None)
-    data, n, test_loop = _on_device(vae, arrays), len(x), None
+    filled = last_batch.is_filled(vae)
+    data, n, test_loop = _on_device(arrays, filled), len(x), None
     epochs = options.get("epochs", 1)
     if validation_data is not None and in_memory(validation_data[0]):
-        n_test, test_data = len(validation_data[0]), _on_device(vae, validation_data)
+        n_test, test_data = len(validation_data[0]), _on_device(validation_data, filled)
         test_loop = _loop(vae, "test", test_batch_size, test_data, n_test, epochs=epochs)
     elif validation_data is None and validation_split:
         n = n_training_rows(x, validation_split)
@@ -275,17 +276,20 @@ def evaluate(vae, x, y, batch_size=None, sample_weight=None, **options):
     if not applies(vae, arrays, options):
         x, y, sample_weight = row_order.for_keras(arrays, batch_size)
         return keras.Model.evaluate(vae, x, y, batch_size, sample_weight=sample_weight, **options)
-    loop = _loop(vae, "test", batch_size or 32, _on_device(vae, arrays), len(x))
+    data = _on_device(arrays, last_batch.is_filled(vae))
+    loop = _loop(vae, "test", batch_size or 32, data, len(x))
     options["callbacks"] = _callbacks(vae, loop, options)
     with _in_place_of_steps(vae, vae.train_function, loop):
         numbers = backend.call_numbers(loop.n_calls)
         return keras.Model.evaluate(vae, numbers, batch_size=1, **options)
 
 
-def _on_device(vae, arrays):
-    if last_batch.is_filled(vae):
+def _on_device(arrays, filled):
+    """Returns the arrays on the device, and the row that fills batches up, where they are."""
+    filler = len(arrays[0]) if filled else None
+    if filled:
         arrays = last_batch.with_row_of_weight_zero(arrays)
-    return backend.on_device(tuple(array for array in arrays if array is not None))
+    return backend.on_device(tuple(array for array in arrays if array is not None)), filler
 
 
 def _loop(vae, phase, batch_size, data, stop, start=0, orders=None, epochs=1):
@@ -293,8 +297,8 @@ def _loop(vae, phase, batch_size, data, stop, start=0, orders=None, epochs=1):
     orders = orders or itertools.repeat(np.arange(start, stop))
     n_steps = epochs * math.ceil((stop - start) / batch_size)
     compiled = vae.compiled_loops(phase, batch_size, n_steps)
-    filler = len(data[0]) if last_batch.is_filled(vae) else None
-    return DeviceLoop(compiled, batch_size, data, stop - start, orders, filler)
+    arrays, filler = data
+    return DeviceLoop(compiled, batch_size, arrays, stop - start, orders, filler)
 
 
 def _callbacks(vae, loop, options, epochs=1, add_history=False):

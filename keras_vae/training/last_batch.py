@@ -9,7 +9,7 @@ import numpy as np
 from keras_vae import backend
 from keras_vae.backend import keras_internals
 from keras_vae.likelihoods import FromFunction
-from keras_vae.objectives import ELBO, kl_divergence
+from keras_vae.objectives import kl_divergence
 
 _FOLDERS = (
     "keras_vae.",
@@ -40,13 +40,27 @@ def is_filled(vae: keras.Model) -> bool:
         backend.COMPILES_EACH_SHAPE
         and backend.noise_is_by_element()
         and type(vae).__module__ == "keras_vae.model.vae"
-        and type(vae.objective) is ELBO
-        and vae.objective.kl_divergence is kl_divergence
+        # Of the class itself: one that follows from it may mix rows.
+        and vars(type(vae.objective)).get("computes_by_row", False)
+        and getattr(vae.objective, "kl_divergence", kl_divergence) is kl_divergence
         and vae.regularizer is None
         # Metrics count all rows alike.
         and not keras_internals.has_compiled_metrics(vae)
         and all(map(_computes_by_row, layers))
+        and not (_has_draws(vae) and _has_noise(vae.decoder))
     )
+
+
+def _has_draws(vae):
+    return any(
+        n is not None
+        for n in (getattr(vae.objective, "n_draws", None), getattr(vae.encoder, "n_samples", None))
+    )
+
+
+def _has_noise(decoder):
+    # It takes all rows of a draw before those of the next.
+    return any(map(keras_internals.seed_generators, keras_internals.flatten_layers(decoder)))
 
 
 def _computes_by_row(layer):

@@ -7,7 +7,7 @@ import weakref
 import keras
 import numpy as np
 import pytest
-from helpers import N_FEATURES, make_vae
+from helpers import N_FEATURES, assert_same_logs, make_vae
 
 import keras_vae as kv
 from keras_vae.training import last_batch, policy
@@ -166,6 +166,10 @@ class MeanOfBatch(keras.layers.Layer):
         return x - keras.ops.mean(x, axis=0, keepdims=True)
 
 
+class MixesRows(kv.objectives.ELBO):
+    """A user's own, which nobody knows."""
+
+
 @needs_jax
 @pytest.mark.parametrize(
     "kwargs",
@@ -175,7 +179,11 @@ class MeanOfBatch(keras.layers.Layer):
         {"network": [keras.layers.Dense(8, activity_regularizer="l2")]},
         {"network": [keras.layers.Dense(8, activation=lambda x: x - x[0])]},
         {"objective": "beta_tc_vae"},
-        {"objective": "iwae"},
+        {"objective": MixesRows()},
+        {
+            "objective": "iwae",
+            "decoder": keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(12)]),
+        },
         {"likelihood": kv.likelihoods.Gaussian("optimal")},
         {"likelihood": lambda target, params: -((target - params) ** 2).sum(-1)},
         {"regularizer": lambda outputs: keras.ops.mean(outputs["z"])},
@@ -204,3 +212,48 @@ def test_what_is_computed_by_row_is_filled_up(likelihood):
     vae = make_vae(encoder=kv.VariationalEncoder(3, network), likelihood=likelihood, beta=2.0)
     vae.build((None, N_FEATURES))
     assert last_batch.is_filled(vae)
+
+
+def dropped_iwae():
+    network = keras.Sequential([keras.layers.Dropout(0.3), keras.layers.Dense(8, "relu")])
+    return {"encoder": kv.VariationalEncoder(3, network), "objective": kv.objectives.IWAE(3)}
+
+
+BY_ROW = {
+    "free_bits": lambda: {"objective": kv.objectives.FreeBits(0.05)},
+    "capacity": lambda: {"objective": "capacity"},
+    "iwae": dropped_iwae,
+    "dreg": lambda: {"objective": kv.objectives.IWAE(3, "doubly_reparameterized")},
+    "stl": lambda: {"objective": kv.objectives.IWAE(3, "sticking_the_landing")},
+    "ciwae": lambda: {"objective": kv.objectives.CIWAE(3)},
+    "miwae": lambda: {"objective": kv.objectives.MIWAE(2, 3)},
+    "piwae": lambda: {"objective": kv.objectives.PIWAE(2, 3)},
+    "three draws": lambda: {"encoder": kv.VariationalEncoder(3, n_samples=3)},
+    "mixture": lambda: {"objective": "iwae", "prior": kv.priors.GaussianMixture(3)},
+}
+
+
+@needs_jax
+@pytest.mark.parametrize("name", BY_ROW)
+def test_a_last_batch_that_is_filled_gives_the_logs_of_keras(name):
+    x, other, logs = binary(100), binary(45, seed=1), []
+    for device_loop in (True, False):
+        keras.utils.set_random_seed(3)
+        vae = make_vae(**BY_ROW[name](), compile_kwargs={"device_loop": device_loop})
+        options = {"epochs": 2, "validation_data": (other, other), "verbose": 0}
+        logs.append(vae.fit(x, **options).history)
+        assert not device_loop or last_batch.is_filled(vae)
+    assert_same_logs(*logs, rtol=1e-5)
+
+
+@needs_jax
+@pytest.mark.parametrize("name", ["free_bits", "iwae", "piwae"])
+def test_objectives_compile_no_size_of_the_data_anew(name):
+    vae = make_vae(**BY_ROW[name]())
+    vae.fit(binary(SIZES[0]), verbose=0)
+    vae.evaluate(binary(SIZES[0]), verbose=0)
+    with programs() as compiled:
+        for size in SIZES[1:4]:
+            vae.fit(binary(size), verbose=0)
+            vae.evaluate(binary(size), verbose=0)
+        assert not compiled
