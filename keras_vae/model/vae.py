@@ -24,7 +24,7 @@ from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.saving import random_state
-from keras_vae.training import checks, device_loop, likelihood_updates
+from keras_vae.training import checks, device_loop, likelihood_updates, rows_of_weight_zero
 from keras_vae.training.row_order import RowOrder
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
@@ -261,10 +261,10 @@ class VAE(Fitting, Inference, Saving, keras.Model):
     # Training
 
     def train_step(self, *args):
-        return self._run_step(super().train_step, *args)
+        return self._run_step(super().train_step, *_with_rows_that_count(args))
 
     def test_step(self, *args):
-        return self._run_step(super().test_step, *args)
+        return self._run_step(super().test_step, *_with_rows_that_count(args))
 
     def _run_step(self, keras_step, *args):
         token = _in_step.set(True)
@@ -286,6 +286,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
             training: whether layers train: drop, add noise, move their statistics.
         """
         if y_pred is None:
+            x, y, sample_weight = rows_of_weight_zero.replaced(x, y, sample_weight)
             y_pred = self._run_step(functools.partial(self, x, training=training))
         elif "params" not in (y_pred if isinstance(y_pred, dict) else ()):
             raise ValueError(
@@ -341,3 +342,10 @@ class VAE(Fitting, Inference, Saving, keras.Model):
             tracker.total.assign_add(means[tracker.name] * total_weight)
             tracker.count.assign_add(total_weight)
         return backend.before_updates(loss) / backend.num_replicas()
+
+
+def _with_rows_that_count(args):
+    """Returns the arguments of a step, on JAX a state and else only a batch, with a new batch."""
+    *state, batch = args
+    batch = keras.utils.unpack_x_y_sample_weight(batch)
+    return *state, rows_of_weight_zero.replaced(*batch)

@@ -1,13 +1,15 @@
 """Rows of sample weight zero count as if they were not in the batch, whatever they hold."""
 
+import keras
 import numpy as np
 import pytest
-from helpers import gradient, make_vae, to_numpy
+from helpers import assert_same_logs, gradient, make_vae, set_same_weights, to_numpy
 from keras import ops
 
 import keras_vae as kv
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import Forward
+from keras_vae.training import rows_of_weight_zero
 
 RNG = np.random.default_rng(0)
 COUNTS = np.array([0, 1, 1, 0, 0, 1, 1, 1, 0], bool)
@@ -92,3 +94,85 @@ def test_the_size_of_the_data_leaves_out_rows_of_weight_zero(x):
     vae = make_vae(objective="beta_tc_vae")
     vae.fit(x, sample_weight=weights, validation_split=0.5, verbose=0)
     assert float(to_numpy(vae.data_size)) == 96
+
+
+def trained(objective, batches):
+    """The weights after two epochs of a stream, with the logs and those of an evaluation."""
+    vae = make_vae(
+        keras.optimizers.SGD(1e-5), noise=0.5, likelihood="gaussian", objective=objective
+    )
+    vae.build((None, 12))
+    set_same_weights(vae.encoder.network)
+    set_same_weights(vae.encoder.head, 1)
+    set_same_weights(vae.decoder, 2)
+    options = {"epochs": 2, "shuffle": False, "verbose": 0}
+    history = vae.fit(Batches(batches), **options).history
+    assert np.isfinite(history["loss"]).all()
+    logs = vae.evaluate(Batches(batches), return_dict=True, verbose=0)
+    return vae.get_weights(), history, logs
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize("name", ["elbo", "beta_tc_vae", "dip_vae"])
+def test_what_a_row_of_weight_zero_holds_changes_no_weight_and_no_log(name, value):
+    arguments = {"data_size": 16} if name == "beta_tc_vae" else {}
+    x = RNG.normal(size=(2, 8, 12)).astype("float32")
+    weights = np.array([[1, 2, 1, 1, 1, 1, 1, 1], [0, 1, 1, 0, 2, 1, 0, 1]], "float32")
+    wild = np.where(weights[..., None] == 0, value, x).astype("float32")
+    counted = [(b[w > 0], b[w > 0], w[w > 0]) for b, w in zip(x, weights, strict=True)]
+    expected = trained(kv.objectives.NAMES[name](**arguments), counted)
+    found = trained(
+        kv.objectives.NAMES[name](**arguments), list(zip(wild, wild, weights, strict=True))
+    )
+    for part, other in zip(found[0], expected[0], strict=True):
+        np.testing.assert_allclose(part, other, rtol=1e-4, atol=1e-5)
+    for part, other in zip(found[1:], expected[1:], strict=True):
+        assert_same_logs(part, other, 1e-5)
+
+
+def test_a_batch_in_which_no_row_counts_changes_no_weight(x):
+    vae = make_vae()
+    vae.fit(x, verbose=0)
+    before = [to_numpy(v) for v in vae.trainable_variables]
+    vae.optimizer = keras.optimizers.SGD(1.0)
+    rows = np.full((4, 12), np.nan, "float32")
+    loss = vae.test_on_batch(rows, rows, np.zeros((4, 1)))
+    assert np.all(np.isfinite(loss))
+    vae.compile(keras.optimizers.SGD(1.0))
+    vae.train_on_batch(rows, rows, np.zeros(4))
+    for variable, value in zip(vae.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(to_numpy(variable), value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int32", "bool"])
+def test_rows_of_weight_zero_become_the_first_row_that_counts(dtype):
+    x = np.array([[[7], [1]], [[2], [0]], [[9], [1]]]).astype(dtype)
+    weights = np.array([[0], [1], [0]])
+    found, y, _ = rows_of_weight_zero.replaced(x, None, weights)
+    assert y is None
+    np.testing.assert_array_equal(to_numpy(found), x[[1, 1, 1]])
+    found, y, _ = rows_of_weight_zero.replaced(x, x[:, 0], 0 * weights)
+    np.testing.assert_array_equal(to_numpy(found), 0 * x)
+    np.testing.assert_array_equal(to_numpy(y), 0 * x[:, 0])
+
+
+def test_a_loss_of_ones_own_loop_is_as_without_the_rows(x):
+    vae = make_vae(noise=0.5)
+    vae.fit(x, verbose=0)
+    rows, weights = x[:4].copy(), np.array([1, 0, 1, 1], "float32")
+    rows[1] = np.nan
+    found = vae.compute_loss(ops.array(rows), sample_weight=ops.array(weights), training=False)
+    expected = vae.compute_loss(ops.array(x[[0, 2, 3]]), training=False)
+    np.testing.assert_allclose(to_numpy(found), to_numpy(expected), rtol=1e-5)
