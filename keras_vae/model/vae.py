@@ -284,8 +284,14 @@ class VAE(Fitting, Inference, Saving, keras.Model):
             y_pred: what a step's `call` returned; by default the model is called.
             sample_weight: one weight per sample, or `None`.
             training: whether layers train: drop, add noise, move their statistics.
+
+        Raises:
+            ValueError: if the objective needs the size of the data, and neither it nor `fit`
+                has said it.
         """
         if y_pred is None:
+            if not backend.is_tracing():
+                checks.check_data_size(self)
             x, y, sample_weight = rows_of_weight_zero.replaced(x, y, sample_weight)
             y_pred = self._run_step(functools.partial(self, x, training=training))
         elif "params" not in (y_pred if isinstance(y_pred, dict) else ()):

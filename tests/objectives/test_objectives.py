@@ -200,7 +200,7 @@ def test_data_size_is_taken_from_the_array_given_to_fit(x, tmp_path):
     batches = (rows for rows in np.split(x, 8))
     with pytest.raises(ValueError, match=r"BetaTCVAE needs to know how many.*data_size=\.\.\."):
         make_vae(objective="beta_tc_vae").fit(batches)
-    for method in ("train_on_batch", "test_on_batch", "evaluate"):
+    for method in ("train_on_batch", "test_on_batch", "evaluate", "compute_loss"):
         vae = make_vae(objective="beta_tc_vae")
         with pytest.raises(ValueError, match=r"Call fit first, or give the number.*data_size="):
             getattr(vae, method)(x)
