@@ -83,6 +83,7 @@ class CompiledInference:
             rows = len(batch[0])
             if self.model.compute_dtype == "float16" and batch[0].dtype == _FLOAT32:
                 checks.check_float16("The data", np.nanmin(batch[0]), np.nanmax(batch[0]))
+            checks.check_whole_numbers("The data", batch[0], self.model.encoder)
             size = batch_size if n else _compiled_size(rows, batch_size)
             seed = () if seeds is None else (seeds(number),)
             output = compiled(*(checks.padded(array, size) for array in batch), *seed)[:rows]

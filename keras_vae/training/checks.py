@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.networks.stack import Stack
 from keras_vae.schedules import last_change
 from keras_vae.training import data, likelihood_updates, streams
 from keras_vae.training.lazy_rows import LazyRows, SparseRows
@@ -68,13 +69,28 @@ def _check_values(name, array, allow_nan, compute_dtype):
 
 
 def check_float16(name: str, low, high) -> None:
-    """Raises a ValueError if float16 cannot hold floats from `low` to `high`."""
+    """Raises a ValueError if float16 cannot hold numbers from `low` to `high`."""
     if max(-low, high) > _MAX_FLOAT16:
         raise ValueError(
             f"{name} has values from {low:.6g} to {high:.6g}, but the model computes in float16, "
             f"whose largest value is {_MAX_FLOAT16:.0f}. Scale the data, or use the policy "
             '"mixed_bfloat16".'
         )
+
+
+def check_whole_numbers(name: str, array: np.ndarray, encoder) -> None:
+    """Raises a ValueError if whole numbers overflow where the encoder's network casts them.
+
+    The networks of the package cast. Of others it is not known: they may take ids.
+    """
+    network = getattr(encoder, "network", None)
+    if (
+        array.dtype.kind in "iu"
+        and array.size
+        and isinstance(network, Stack)
+        and network.compute_dtype == "float16"
+    ):
+        check_float16(name, int(array.min()), int(array.max()))
 
 
 def padded(batch: np.ndarray, size: int) -> np.ndarray:
@@ -169,6 +185,7 @@ def check_data(vae, name: str, x, y=None, sample_weight=None, training: bool = F
     check_array(name, batch_x, vae.input_features, missing, vae.compute_dtype)
     if not vae.built:
         vae.build((None, *batch_x.shape[1:]))
+    check_whole_numbers(name, batch_x, vae.encoder)
     own_target = not (batch_y is None or batch_y is batch_x)
     if own_target:
         check_target_shape(batch_y.shape[1:], vae.target_features)
@@ -183,6 +200,7 @@ def check_data(vae, name: str, x, y=None, sample_weight=None, training: bool = F
     for array in (x, y):
         if isinstance(array, SparseRows):
             _check_values(name, array.values, missing, vae.compute_dtype)
+            check_whole_numbers(name, array.values, vae.encoder)
     if training:
         target = batch_x if batch_y is None else batch_y
         likelihood_updates.look_at(vae.likelihood, target, batch_weights)

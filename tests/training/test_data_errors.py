@@ -200,6 +200,26 @@ def test_what_float16_cannot_hold():
         keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64"])
+def test_whole_numbers_that_float16_cannot_hold(dtype):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        counts = np.array([[1] * 11 + [70_000], [0] * 12], dtype)
+        for form in (np.asarray, sparse.csr_matrix, Batches):
+            vae = make_vae(likelihood="poisson")
+            with pytest.raises(ValueError, match=r"from 0 to 70000, but .* in float16"):
+                vae.fit(form(counts), verbose=0)
+            with pytest.raises(ValueError, match=r"from 0 to 70000, but .* in float16"):
+                vae.encode(form(counts))
+        vae.fit(np.minimum(counts, 60_000), verbose=0)
+        # As ids they are never cast.
+        layers = [keras.layers.Embedding(70_001, 2), keras.layers.Flatten()]
+        encoder = kv.VariationalEncoder(3, keras.Sequential(layers))
+        make_vae(likelihood="poisson", encoder=encoder).fit(counts, verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_messages_part_the_name_and_the_code(x):
     bad = x.copy()
     bad[3, 4] = np.nan
