@@ -20,15 +20,14 @@ def replaced(x, y, sample_weight):
     if sample_weight is None:
         return x, y, sample_weight
     counts = ops.reshape(ops.convert_to_tensor(sample_weight) > 0, (-1,))
-    place = ops.cumsum(ops.cast(counts, "int32"))
-    index = ops.cumsum(ops.ones_like(place)) - 1
-    first = ops.sum(ops.cast(place == 0, "int32"))
-    rows = ops.where(counts, index, first)
-    return _taken(x, rows), None if y is None else _taken(y, rows), sample_weight
+    is_first = ops.logical_and(counts, ops.cumsum(ops.cast(counts, "int32")) == 1)
+    x, y = (None if part is None else _filled(part, counts, is_first) for part in (x, y))
+    return x, y, sample_weight
 
 
-def _taken(x, rows):
+def _filled(x, counts, is_first):
     x = ops.convert_to_tensor(x)
-    # Without a row that counts, `first` is the number of rows; a batch may also have none.
-    zeros = ops.zeros((1, *ops.shape(x)[1:]), dtype=x.dtype)
-    return ops.take(ops.concatenate([x, zeros]), rows, axis=0)
+    counts, is_first = (ops.reshape(c, (-1, *[1] * (len(x.shape) - 1))) for c in (counts, is_first))
+    # A sum, which a batch without such a row has too, and a select, which compilers fuse.
+    first = ops.sum(ops.where(is_first, x, ops.zeros_like(x)), axis=0, keepdims=True)
+    return ops.where(counts, x, ops.cast(first, x.dtype))
