@@ -49,10 +49,14 @@ def seed_generators(layer: keras.layers.Layer) -> list[keras.random.SeedGenerato
     return private(layer, "_seed_generators")
 
 
-def fix_seed(generator: keras.random.SeedGenerator, seed: int) -> None:
+def has_seed(generator: keras.random.SeedGenerator) -> bool:
+    """Returns whether a generator was given a seed."""
+    return private(generator, "_initial_seed") is not None
+
+
+def set_seed(generator: keras.random.SeedGenerator, seed: int) -> None:
     """Lets a generator without a seed draw as one with that seed."""
-    if private(generator, "_initial_seed") is None:
-        generator._initial_seed = seed
+    generator._initial_seed = seed
 
 
 def has_compiled_metrics(model: keras.Model) -> bool:

@@ -8,7 +8,7 @@ import torch
 from keras import ops
 
 from keras_vae.backend import memory
-from keras_vae.backend.keras_internals import fix_seed
+from keras_vae.backend.keras_internals import has_seed, set_seed
 from keras_vae.validation.arguments import plain
 
 # torch runs operation by operation: there is no loop to compile.
@@ -63,7 +63,8 @@ def noise_is_by_element() -> bool:
 def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:
     # Keras's Dropout without a seed draws from the generator of the process here.
     for generator in generators:
-        fix_seed(generator, int(ops.convert_to_numpy(generator.state)[0]))
+        if not has_seed(generator):
+            set_seed(generator, int(ops.convert_to_numpy(generator.state)[0]))
 
 
 def compile_inference(function: Callable, model: keras.Model) -> Callable:

@@ -22,7 +22,9 @@ def test_layers_and_seeds(model):
     *_, dropout = model.layers
     assert set(model.layers) < set(keras_internals.flatten_layers(model))
     (generator,) = keras_internals.seed_generators(dropout)
-    keras_internals.fix_seed(generator, 7)
+    assert not keras_internals.has_seed(generator)
+    keras_internals.set_seed(generator, 7)
+    assert keras_internals.has_seed(generator)
     draws = [keras.ops.convert_to_numpy(keras.random.normal((3,), seed=generator)) for _ in "ab"]
     assert (draws[0] != draws[1]).all()
 

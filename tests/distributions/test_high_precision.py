@@ -15,7 +15,7 @@ from keras_vae.likelihoods import (
     DiscretizedLogisticMixture,
     NegativeBinomial,
 )
-from keras_vae.log_gamma import log_gamma, stirling_remainder
+from keras_vae.numerics.log_gamma import log_gamma, stirling_remainder
 from keras_vae.posteriors import VonMisesFisher
 
 
