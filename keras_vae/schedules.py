@@ -1,5 +1,7 @@
 """Schedules that Keras lacks, for β and any other weight."""
 
+import warnings
+
 import keras
 from keras import ops
 from keras.optimizers import schedules
@@ -67,3 +69,26 @@ def last_change(schedule: keras.optimizers.schedules.LearningRateSchedule) -> in
     if isinstance(schedule, schedules.PolynomialDecay) and not schedule.cycle:
         return int(schedule.decay_steps)
     return None
+
+
+def warn_of_late_schedules(weights: dict, first_step: int, n_steps: int) -> None:
+    """Says in one line which weights of the loss a run ends too early for.
+
+    Args:
+        weights: the weights by name.
+        first_step: the optimizer's steps before the run.
+        n_steps: those of the run.
+    """
+    last_step, late = first_step + n_steps, []
+    for name, weight in weights.items():
+        if isinstance(weight, keras.optimizers.schedules.LearningRateSchedule):
+            end = last_change(weight)
+            if end is not None and end > last_step:
+                value = float(ops.convert_to_numpy(weight(last_step)))
+                late.append(f"{name} changes until step {end:,} and is {value:.4g} then")
+    if late:
+        warnings.warn(
+            f"This run ends at step {last_step:,}, but {' and '.join(late)}. Train longer, or give "
+            "the schedule fewer steps.",
+            stacklevel=4,
+        )

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from keras_vae import evaluation
-from keras_vae.training.data import as_data, has_rows
-from keras_vae.training.inference_data import first_rows
+from keras_vae.reading.forms import as_data, has_rows
+from keras_vae.reading.inference_data import first_rows
 from keras_vae.validation.arguments import is_count
 
 # Rows that are looked at, which bounds the cost of an epoch.

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import evaluation
-from keras_vae.training.inference_data import first_rows
+from keras_vae.reading.inference_data import first_rows
 
 
 class TrainingWatch(keras.callbacks.Callback):

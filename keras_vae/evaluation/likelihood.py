@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.training import checks
-from keras_vae.training.inference_data import InferenceData
+from keras_vae.reading.inference_data import InferenceData, padded
 from keras_vae.validation.arguments import check_count
+from keras_vae.validation.arrays import check_array
 
 # Params of one compiled call, in numbers: about 16 MB of float32 per layer of the decoder.
 MAX_PARAMS = 2**22
@@ -79,7 +79,7 @@ def log_likelihood(
     state = vae.evaluation_seed.state
     for number, batch in enumerate(itertools.chain([first], batches)):
         n, start = len(batch[0]), number * batch_size
-        batch = [checks.padded(array, batch_size) for array in batch]
+        batch = [padded(array, batch_size) for array in batch]
         log_sum, log_square_sum = -np.inf, -np.inf
         for i in range(n_chunks):
             state.assign(ops.convert_to_tensor([seed, start * n_chunks + i], dtype=state.dtype))
@@ -97,10 +97,8 @@ def _check(vae, x, y=None):
     missing = getattr(vae.likelihood, "takes_missing", False)
     for name, array in (("x", x), ("y", y)):
         if array is not None:
-            checks.check_array(name, array, allow_nan=missing)
-    checks.check_target(vae, x, y)
-    if y is None:
-        checks.warn_of_target(vae)
+            check_array(name, array, allow_nan=missing)
+    vae.check_target(x, y)
 
 
 def _log_weights(vae, x, y, n):

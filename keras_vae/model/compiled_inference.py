@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_vae.backend import COMPILES_EACH_SHAPE, compile_inference
-from keras_vae.training import checks
-from keras_vae.training.inference_data import InferenceData
+from keras_vae.reading.inference_data import InferenceData, padded
 from keras_vae.validation.arguments import check_count
+from keras_vae.validation.arrays import check_float16, check_whole_numbers
 
 _FLOAT32 = np.dtype("float32")
 
@@ -50,7 +50,7 @@ class CompiledInference:
             function: a method of the model, from a tensor `(batch, *features)`,
                 and the target's where there is one, to a tensor with that batch.
             x: data of shape `(n, *features)` in any form that
-                `keras_vae.training.data` reads; what does not lie in memory, and
+                `keras_vae.reading.forms` reads; what does not lie in memory, and
                 a stream, is read by batches.
             features: the expected shape of one sample of x.
             batch_size: rows per compiled call.
@@ -82,11 +82,11 @@ class CompiledInference:
         for number, batch in enumerate(data.batches(batch_size)):
             rows = len(batch[0])
             if self.model.compute_dtype == "float16" and batch[0].dtype == _FLOAT32:
-                checks.check_float16("The data", np.nanmin(batch[0]), np.nanmax(batch[0]))
-            checks.check_whole_numbers("The data", batch[0], self.model.encoder)
+                check_float16("The data", np.nanmin(batch[0]), np.nanmax(batch[0]))
+            check_whole_numbers("The data", batch[0], self.model.dtype_of_whole_numbers)
             size = batch_size if n else _compiled_size(rows, batch_size)
             seed = () if seeds is None else (seeds(number),)
-            output = compiled(*(checks.padded(array, size) for array in batch), *seed)[:rows]
+            output = compiled(*(padded(array, size) for array in batch), *seed)[:rows]
             if data.n is None or rows == data.n:
                 parts.append(output)
             else:

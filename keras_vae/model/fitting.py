@@ -1,16 +1,21 @@
 """Fitting: how a VAE is compiled, trained and evaluated, a mixin."""
 
+import dataclasses
 import math
 
+import numpy as np
 from keras import ops
 
 from keras_vae import backend
 from keras_vae.backend.keras_internals import CACHED_EVALUATION
+from keras_vae.networks.stack import Stack
 from keras_vae.objectives import loss_weight
-from keras_vae.training import checks, device_loop, likelihood_updates
-from keras_vae.training.data import has_rows
+from keras_vae.schedules import warn_of_late_schedules
+from keras_vae.training import device_loop, likelihood_updates
+from keras_vae.training.data import TrainingData, warn_of_target
+from keras_vae.training.data import validation_data as read_validation_data
+from keras_vae.training.fit_plan import FitPlan, refuse_class_weight
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
-from keras_vae.training.run_options import check_options, check_split
 
 
 class Fitting:
@@ -49,59 +54,144 @@ class Fitting:
             steps = int(ops.convert_to_numpy(self.optimizer.iterations)) * self._batches_per_step()
             self.training_step.assign(steps)
 
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+    ):
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
-        options = check_options({"batch_size": batch_size, "epochs": epochs, **kwargs})
-        x, y, weights = self._checked(x, y, options.pop("sample_weight", None), training=True)
-        check_split(x, options)
+        refuse_class_weight(class_weight)
+        plan = FitPlan(
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+        data = self._checked(TrainingData.from_user("x", x, y, sample_weight), training=True)
+        plan.check_split(data)
         if hasattr(self, "data_size"):
-            split = options.get("validation_split") or 0.0
-            self.data_size.assign(checks.data_size(self.objective, x, split, weights))
-        if options.get("validation_data") is not None:
-            data = checks.check_validation_data(self, options["validation_data"])
-            options["validation_data"] = data
-        self._warn_of_late_schedules(x, options)
-        options["callbacks"] = with_loss_weights(self, options.get("callbacks"))
-        options["callbacks"] = likelihood_updates.with_epochs(self, options["callbacks"])
-        return device_loop.fit(self, x, y, sample_weight=weights, **options)
+            self.data_size.assign(self._n_rows_that_count(data, plan.validation_split))
+        if validation_data is not None:
+            validation_data = self._checked(read_validation_data(validation_data))
+        self._warn_of_late_schedules(data, plan)
+        callbacks = with_loss_weights(self, callbacks)
+        callbacks = likelihood_updates.with_epochs(self, callbacks)
+        plan = dataclasses.replace(plan, validation_data=validation_data, callbacks=callbacks)
+        return device_loop.fit(self, data, plan)
 
-    def _warn_of_late_schedules(self, x, options):
-        per_epoch = options.get("steps_per_epoch")
-        if not hasattr(self, "training_step") or not (per_epoch or has_rows(x)):
+    def _n_rows_that_count(self, data, validation_split):
+        if not data.has_rows:
+            name = type(self.objective).__name__
+            raise ValueError(
+                f"{name} needs to know how many samples the data has, and a stream does not say. "
+                f"Give it the number: keras_vae.objectives.{name}(data_size=...)."
+            )
+        return data.n_rows_that_count(validation_split)
+
+    def _warn_of_late_schedules(self, data, plan):
+        per_epoch = plan.steps_per_epoch
+        if not hasattr(self, "training_step") or not (per_epoch or data.has_rows):
             return
         if not per_epoch:
-            n = checks.n_training_rows(x, options.get("validation_split") or 0.0)
-            per_epoch = math.ceil(n / (options["batch_size"] or 32))
+            n_rows = data.n_training_rows(plan.validation_split)
+            per_epoch = math.ceil(n_rows / plan.rows_per_step)
         batches = self._batches_per_step()
-        checks.warn_of_late_schedules(
+        warn_of_late_schedules(
             loss_weight.weights(self.objective),
             int(ops.convert_to_numpy(self.training_step)) // batches,
-            (options["epochs"] - options.get("initial_epoch", 0)) * per_epoch // batches,
+            (plan.epochs - plan.initial_epoch) * per_epoch // batches,
         )
 
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
         """As `keras.Model.evaluate`; z is drawn from the posterior."""
-        if kwargs.get(CACHED_EVALUATION):
-            return super().evaluate(x, y, batch_size=batch_size, **kwargs)
-        checks.check_data_size(self)
-        options = check_options({"batch_size": batch_size, **kwargs})
-        x, y, weights = self._checked(x, y, options.pop("sample_weight", None))
-        return device_loop.evaluate(self, x, y, sample_weight=weights, **options)
+        if kwargs.get(CACHED_EVALUATION):  # called by Keras's own `fit`
+            options = {"verbose": verbose, "callbacks": callbacks, "return_dict": return_dict}
+            options |= {"sample_weight": sample_weight, "steps": steps, **kwargs}
+            return super().evaluate(x, y, batch_size, **options)
+        if kwargs:
+            raise TypeError(f"evaluate has no argument {next(iter(kwargs))!r}.")
+        self.check_data_size()
+        plan = FitPlan(
+            batch_size=batch_size, verbose=verbose, callbacks=callbacks, validation_steps=steps
+        )
+        data = self._checked(TrainingData.from_user("x", x, y, sample_weight))
+        return device_loop.evaluate(self, data, plan, return_dict)
 
     def train_on_batch(self, *args, **kwargs):
         """As `keras.Model.train_on_batch`."""
-        checks.check_data_size(self)
+        self.check_data_size()
         return super().train_on_batch(*args, **kwargs)
 
     def test_on_batch(self, *args, **kwargs):
         """As `keras.Model.test_on_batch`; z is drawn from the posterior."""
-        checks.check_data_size(self)
+        self.check_data_size()
         return super().test_on_batch(*args, **kwargs)
 
-    def _checked(self, *data, training=False):
-        data = checks.check_data(self, "x", *data, training=training)
+    def _checked(self, data, training=False):
+        """Builds the model if need be; returns the data, which suits it."""
+        allow_nan = self.likelihood.takes_missing
+        data.check_inputs(self.input_features, allow_nan, self.compute_dtype)
+        if not self.built:
+            self.build((None, *data.first.x.shape[1:]))
+        data.check_whole_numbers(self.dtype_of_whole_numbers)
+        data.check_target(self.target_features, self.likelihood, allow_nan)
+        if training:
+            self.own_target = data.has_own_target()
+            weights = data.first.sample_weight
+            likelihood_updates.look_at(self.likelihood, data.target, weights)
+        elif data.first.y is None and self.own_target:
+            warn_of_target()
         device_loop.build(self, data)
         return data
+
+    @property
+    def dtype_of_whole_numbers(self) -> str | None:
+        """What the encoder casts whole numbers to, `None` where that is not known."""
+        # The networks of the package cast. Others may take ids.
+        network = getattr(self.encoder, "network", None)
+        return self.compute_dtype if isinstance(network, Stack) else None
+
+    def check_data_size(self) -> None:
+        """Raises a ValueError if the objective needs the size of the data, which is not known."""
+        if hasattr(self, "data_size") and np.isnan(ops.convert_to_numpy(self.data_size)):
+            name = type(self.objective).__name__
+            raise ValueError(
+                f"{name} needs to know how many samples the data has, which fit on an array says. "
+                f"Call fit first, or give the number: keras_vae.objectives.{name}(data_size=...)."
+            )
 
     def _advance_step(self, training):
         """Returns the number of optimizer steps so far, before counting this one."""

@@ -8,8 +8,9 @@ from keras_vae.model.connect import (
     posterior_class,
 )
 from keras_vae.numerics.arcs import arcs
-from keras_vae.training import checks
+from keras_vae.training.data import warn_of_target
 from keras_vae.validation.arguments import is_count, plain
+from keras_vae.validation.arrays import check_target_shape
 
 
 class Inference:
@@ -107,18 +108,25 @@ class Inference:
             batch_size,
             y=y,
             target_features=self.target_features,
-            check=self._check_target,
+            check=self.check_target,
         )
 
-    def _check_target(self, x, y=None):
-        checks.check_target(self, x, y)
-        if y is None:
-            checks.warn_of_target(self)
+    def check_target(self, x, y=None) -> None:
+        """Raises a ValueError if the target, y or else x, does not suit the model.
+
+        Args:
+            x, y: arrays of rows.
+        """
+        target = x if y is None else y
+        check_target_shape(target.shape[1:], self.target_features)
+        self.likelihood.check_target(target)
+        if y is None and self.own_target:
+            warn_of_target()
 
     def score_given(self, x, y=None):
         """Returns `score` of the tensor x, and of the target y where it is not x, as a tensor."""
         target = x if y is None else y
-        checks.check_target_shape(target.shape[1:], self.target_features)
+        check_target_shape(target.shape[1:], self.target_features)
         posterior = self.posterior(x)
         z, log_qz = posterior.code_and_log_prob()
         kl = posterior.kl_divergence(self.prior)

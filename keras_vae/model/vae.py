@@ -24,8 +24,10 @@ from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
 from keras_vae.posteriors import DiagonalNormal, Posterior
 from keras_vae.saving import random_state
-from keras_vae.training import checks, device_loop, likelihood_updates, rows_of_weight_zero
+from keras_vae.training import likelihood_updates, rows_of_weight_zero
+from keras_vae.training.compiled_loops import CompiledLoops
 from keras_vae.training.row_order import RowOrder
+from keras_vae.validation.arrays import check_target_shape
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
 # A context variable, as replicas of tf.distribute run in threads of their own.
@@ -138,7 +140,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         self.evaluation_seed = keras.random.SeedGenerator(0)
         self.compiled_inference = CompiledInference(self)
         self.row_order = RowOrder()
-        self.compiled_loops = device_loop.CompiledLoops(self)
+        self.compiled_loops = CompiledLoops(self)
 
     @property
     def beta(self):
@@ -291,7 +293,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         """
         if y_pred is None:
             if not backend.is_tracing():
-                checks.check_data_size(self)
+                self.check_data_size()
             x, y, sample_weight = rows_of_weight_zero.replaced(x, y, sample_weight)
             y_pred = self._run_step(functools.partial(self, x, training=training))
         elif "params" not in (y_pred if isinstance(y_pred, dict) else ()):
@@ -302,7 +304,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         # Before any second pass, which would clear them.
         penalties = list(self.losses)
         target = x if y is None else y
-        checks.check_target_shape(target.shape[1:], self.target_features)
+        check_target_shape(target.shape[1:], self.target_features)
         weights = ops.ones(ops.shape(target)[:1]) if sample_weight is None else sample_weight
         weights = ops.reshape(ops.cast(weights, "float32"), (-1,))
         total_weight = ops.sum(weights)

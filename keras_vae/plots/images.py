@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_vae import evaluation
-from keras_vae.training.inference_data import first_rows
+from keras_vae.reading.inference_data import first_rows
 from keras_vae.validation.arguments import check_count
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What stands between the model and the data: checks, batches and the backend."""
+"""A run of `fit` or `evaluate`: its data, its plan and its loop."""

@@ -1,139 +1,198 @@
-"""Reads data in every form that a VAE takes: arrays, frames, sparse matrices, tables, streams."""
+"""TrainingData: what a model is trained or evaluated on, read and looked at once."""
 
-import numbers
-from collections.abc import Mapping
-from decimal import Decimal
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from keras_vae.training.lazy_rows import LazyRows, TableRows, as_sparse_rows, is_table
-
-_NUMBERS = (numbers.Real, Decimal, np.bool_)
-_FORMS = (
-    "an array or frame, a sparse matrix, or a stream of batches: a tf.data.Dataset, "
-    "keras.utils.PyDataset, torch DataLoader or generator"
+from keras_vae.reading import streams
+from keras_vae.reading.forms import as_data, has_rows, in_memory
+from keras_vae.reading.lazy_rows import LazyRows, SparseRows
+from keras_vae.validation.arrays import (
+    check_array,
+    check_sample_weight,
+    check_target_shape,
+    check_values,
+    check_whole_numbers,
 )
 
-
-def has_rows(data) -> bool:
-    """Returns whether what `as_data` gave has rows to look up, and is no stream of batches."""
-    return isinstance(data, (np.ndarray, LazyRows))
+# Of data that is read by batches.
+_FIRST_ROWS = 1024
 
 
-def in_memory(data) -> bool:
-    """Returns whether `data` is an array that lies in memory, not in a file mapped to it."""
-    return isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
+class Batch(NamedTuple):
+    """Rows as NumPy arrays, `None` for what there is not."""
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None
 
 
-def as_data(name: str, data):
-    """Returns data in one of three forms.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingData:
+    """What a model is trained or evaluated on.
 
-    Args:
-        name: what it is called in errors.
-        data: an array or tensor of any library, a frame, a list of numbers, a sparse matrix or
-            tensor, a table of one column, a stream of batches, or `None`.
-
-    Returns:
-        A NumPy array; `LazyRows` for what is sparse or a table; a stream as it is.
-
-    Raises:
-        TypeError: if it is none of these, or several arrays.
-        ValueError: if a column of a frame does not hold numbers.
+    Attributes:
+        name: what x is called in errors.
+        x: an array, `LazyRows`, or a stream, which brings all that there is.
+        y: the target's rows, `None` where they are those of x.
+        sample_weight: one weight per row, or `None`.
+        first: what is looked at before training: arrays whole, of what is read by batches the
+            first rows, of a stream the first batch.
     """
-    if data is None or has_rows(data):
-        return data
-    if isinstance(data, (list, tuple, Mapping)):
-        return _of_collection(name, data)
-    sparse = as_sparse_rows(data)
-    if sparse is not None:
-        return sparse
-    if hasattr(data, "to_numpy"):
-        return _of_frame(name, data)
-    if hasattr(data, "dtype") and hasattr(data, "shape"):
-        return as_numpy(name, data)
-    if isinstance(data, keras.utils.PyDataset):
-        return data
-    if is_table(data):
-        return TableRows(name, data)
-    if _is_torch_dataset(data):
-        raise TypeError(
-            f"{name} is a torch dataset, which gives one sample at a time. Pass "
-            "torch.utils.data.DataLoader(dataset, batch_size)."
-        )
-    if isinstance(data, (str, bytes)) or not (
-        hasattr(data, "__iter__") or hasattr(data, "__getitem__")
-    ):
-        raise TypeError(f"{name} must be {_FORMS}; received {data!r}.")
-    return data
+
+    name: str
+    x: Any
+    y: Any = None
+    sample_weight: np.ndarray | None = None
+    first: Batch
+
+    @classmethod
+    def from_user(cls, name: str, x, y=None, sample_weight=None) -> "TrainingData":
+        """Reads what a user passes.
+
+        Args:
+            name: what x is called in errors.
+            x: data in any form that `keras_vae.reading.forms` reads, or a stream of
+                `x`, `(x, y)` or `(x, y, sample_weight)`.
+            y: the target, or `None` where it is x.
+            sample_weight: one weight per sample, or `None`.
+
+        Raises:
+            TypeError: if x is in none of the forms.
+            ValueError: if the parts are not of one number of rows, or a stream gets more parts.
+        """
+        y_is_x = y is x
+        x, weights = as_data(name, x), as_data("sample_weight", sample_weight)
+        y = x if y_is_x else as_data(f"the target of {name}", y)
+        if has_rows(x):
+            _check_rows(name, x, y, weights)
+            first_x = _first_rows(x)
+            first = Batch(first_x, first_x if y is x else _first_rows(y), weights)
+            # Keras drops the weights of data that has no target.
+            y = x if y is None and weights is not None else y
+            return cls(name=name, x=x, y=y, sample_weight=weights, first=first)
+        for given, what in ((y, "y"), (weights, "sample_weight")):
+            if given is not None:
+                raise ValueError(
+                    f"{name} is a stream, which brings its own {what}: let its batches be (x, y) "
+                    f"or (x, y, sample_weight), and pass no {what}."
+                )
+        batch, stream = streams.first_batch(name, x)
+        return cls(name=name, x=stream, first=Batch(*batch))
+
+    @property
+    def arrays(self) -> tuple:
+        """x, y and the sample weights, without those that there are not."""
+        return tuple(a for a in (self.x, self.y, self.sample_weight) if a is not None)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether rows can be looked up, as of all but streams."""
+        return has_rows(self.x)
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether rows are made dense when they are asked for."""
+        return any(isinstance(array, LazyRows) for array in self.arrays)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all of it is arrays in memory."""
+        return all(map(in_memory, self.arrays))
+
+    @property
+    def target(self) -> np.ndarray:
+        """The first rows of the target."""
+        return self.first.x if self.first.y is None else self.first.y
+
+    def has_own_target(self) -> bool:
+        """Returns whether the target is another than x."""
+        x, y = self.first.x, self.target
+        return not (y is x or (x.shape == y.shape and np.array_equal(x, y, equal_nan=True)))
+
+    def check_inputs(self, features: tuple | None, allow_nan: bool, compute_dtype: str) -> None:
+        """Raises a ValueError if x does not suit a model.
+
+        Args:
+            features: the shape of one sample, `None` for a model that is not built.
+            allow_nan: whether NaN stands for what was not observed.
+            compute_dtype: what floats are cast to.
+        """
+        check_array(self.name, self.first.x, features, allow_nan, compute_dtype)
+        for values in self._sparse_values():
+            check_values(self.name, values, allow_nan, compute_dtype)
+
+    def check_whole_numbers(self, cast_to: str | None) -> None:
+        """Raises a ValueError if whole numbers of x overflow in what a built model casts them to.
+
+        Args:
+            cast_to: that dtype, `None` where it is not known.
+        """
+        for values in (self.first.x, *self._sparse_values()):
+            check_whole_numbers(self.name, values, cast_to)
+
+    def _sparse_values(self):
+        return [array.values for array in (self.x, self.y) if isinstance(array, SparseRows)]
+
+    def check_target(self, features: tuple, likelihood, allow_nan: bool) -> None:
+        """Raises a ValueError if the target or the weights do not suit a built model.
+
+        Args:
+            features: the shape of one sample of the target.
+            likelihood: the model's likelihood.
+            allow_nan: whether NaN stands for what was not observed.
+        """
+        check_target_shape(self.target.shape[1:], features)
+        if self.target is not self.first.x:
+            check_array(f"the target of {self.name}", self.target, allow_nan=allow_nan)
+        likelihood.check_target(self.target)
+        if self.first.sample_weight is not None:
+            check_sample_weight(self.first.sample_weight, len(self.first.x))
+
+    def n_training_rows(self, validation_split: float) -> int:
+        """Returns how many of the first rows are not for validation."""
+        return math.floor(len(self.x) * (1.0 - validation_split))
+
+    def n_rows_that_count(self, validation_split: float) -> int:
+        """Returns how many rows for training have a weight that is not zero."""
+        n = self.n_training_rows(validation_split)
+        weights = self.sample_weight
+        return n if weights is None else int(np.count_nonzero(weights[:n]))
+
+    def part(self, start: int | None = None, stop: int | None = None) -> tuple:
+        """Returns rows of `arrays`."""
+        return tuple(array[start:stop] for array in self.arrays)
 
 
-def as_numpy(name: str, data) -> np.ndarray:
-    """Returns an array or tensor of any library as NumPy, on whatever device it lies."""
-    if type(data).__name__ == "RaggedTensor":
-        raise ValueError(f"{name} is ragged. Pad its samples to one shape: x.to_tensor().")
-    if hasattr(data, "detach"):  # a tensor of torch
-        data = data.detach().cpu()
-        data = data.float() if str(data.dtype) == "torch.bfloat16" else data.numpy()
-    array = np.asarray(data)
-    # bfloat16 and the like are no types of NumPy's own.
-    return (
-        array.astype("float32") if array.dtype.kind == "V" and array.dtype.names is None else array
+def validation_data(data) -> TrainingData:
+    """Reads `validation_data` in any form that Keras takes."""
+    parts = tuple(data) if isinstance(data, list) else data
+    parts = keras.utils.unpack_x_y_sample_weight(parts)
+    return TrainingData.from_user("the validation x", *parts)
+
+
+def warn_of_target() -> None:
+    """Warns where x stands in for the target, but `fit` had a target of its own."""
+    warnings.warn(
+        "x is taken for the target, but the model was trained on a target of its own: pass it "
+        "as y.",
+        stacklevel=3,
     )
 
 
-def _of_collection(name, data):
-    kind = type(data).__name__
-    leaves = list(data.values()) if isinstance(data, Mapping) else list(data)
-    if isinstance(data, Mapping) or any(map(_is_no_list, leaves)):
-        shapes = ", ".join(str(tuple(getattr(leaf, "shape", ()))) for leaf in leaves[:3])
-        raise TypeError(
-            f"{name} must be one array, as a VAE has one input and one target; received a {kind} "
-            f"of {len(leaves)}, of shapes {shapes}{', ...' if len(leaves) > 3 else ''}. Several "
-            "inputs are joined, np.concatenate([a, b], axis=-1), and parted again in the encoder's "
-            "network; samples are stacked: np.stack(samples)."
-        )
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise ValueError(f"{name} is a list of rows of different lengths. Pad them.") from None
-    return array
+def _first_rows(data):
+    return data[:_FIRST_ROWS] if isinstance(data, LazyRows) else data
 
 
-def _is_no_list(leaf):
-    return not isinstance(leaf, (list, tuple, *_NUMBERS))
-
-
-def _is_torch_dataset(data):
-    bases = [b for b in type(data).__mro__ if b.__module__.startswith("torch.utils.data")]
-    return "Dataset" in [b.__name__ for b in bases] and "DataLoader" not in [
-        b.__name__ for b in bases
-    ]
-
-
-def _of_frame(name, frame):
-    array = np.asarray(frame.to_numpy())
-    if array.dtype.kind != "O" or array.ndim > 2:
-        return array
-    # Columns of several types come as objects.
-    columns = [array] if array.ndim == 1 else list(array.T)
-    labels = list(getattr(frame, "columns", range(len(columns))))
-    numeric = [
-        _column(f"{name}: column {label!r}", column)
-        for label, column in zip(labels, columns, strict=True)
-    ]
-    return numeric[0] if array.ndim == 1 else np.stack(numeric, axis=1)
-
-
-def _column(name, values):
-    for kind in set(map(type, values)):
-        if not (issubclass(kind, _NUMBERS) or _is_missing(kind)):
-            raise ValueError(
-                f"{name} must hold numbers or booleans, but has values of type {kind.__name__}. "
-                "Leave it out, or make it numbers: pandas.get_dummies(frame, columns=[...])."
-            )
-    return np.array([np.nan if _is_missing(type(v)) else v for v in values], "float32")
-
-
-def _is_missing(kind):
-    return kind.__name__ in ("NoneType", "NAType")
+def _check_rows(name, x, y, weights):
+    if not (y is None or has_rows(y)):
+        raise ValueError(f"The target of {name} must be an array of its rows, not a stream.")
+    if not (weights is None or isinstance(weights, np.ndarray)):
+        raise ValueError("sample_weight must be an array.")
+    # What is empty is named as such.
+    if y is not None and x.shape and y.shape and len(x) != len(y) > 0:
+        raise ValueError(f"{name} has {len(x)} samples, but its target has {len(y)}.")

@@ -10,6 +10,7 @@ from keras_vae import backend
 from keras_vae.backend import keras_internals
 from keras_vae.likelihoods import FromFunction
 from keras_vae.objectives import kl_divergence
+from keras_vae.training.data import TrainingData
 
 _FOLDERS = (
     "keras_vae.",
@@ -77,12 +78,9 @@ def _computes_by_row(layer):
     )
 
 
-def with_row_of_weight_zero(arrays: tuple) -> tuple:
-    """Returns `(x, y, weights)`, whose row `len(x)` is the last of x and y, of weight zero.
-
-    Args:
-        arrays: x, y and the sample weights, `None` where there are none.
-    """
-    x, y, weights = (*arrays, None, None)[:3]
+def with_row_of_weight_zero(data: TrainingData) -> tuple:
+    """Returns `(x, y, weights)`, whose row `len(x)` is the last of x and y, of weight zero."""
+    x, weights = data.x, data.sample_weight
     weights = np.ones(len(x), "float32") if weights is None else backend.as_floatx(weights)
-    return x, x if y is None else y, np.concatenate([weights, np.zeros_like(weights[:1])])
+    target = x if data.y is None else data.y
+    return x, target, np.concatenate([weights, np.zeros_like(weights[:1])])

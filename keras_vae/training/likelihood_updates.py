@@ -32,7 +32,7 @@ def look_at(likelihood, target, sample_weight) -> None:
     """Shows the likelihood the rows to be trained on that count, as NumPy arrays."""
     if sample_weight is not None:
         target = target[np.ravel(keras.ops.convert_to_numpy(sample_weight)) > 0]
-    if hasattr(likelihood, "look_at") and len(target):
+    if len(target):
         likelihood.look_at(target)
 
 

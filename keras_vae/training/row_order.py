@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from keras_vae import backend
-from keras_vae.training.checks import n_training_rows
-from keras_vae.training.data import in_memory
-from keras_vae.training.lazy_rows import LazyRows
+from keras_vae.reading.lazy_rows import LazyRows
+from keras_vae.training.data import TrainingData
+from keras_vae.training.fit_plan import FitPlan
 
 
 class RowOrder:
@@ -76,55 +76,47 @@ def _is_lazy(array):
     return isinstance(array, LazyRows)
 
 
-def for_keras(arrays: tuple, batch_size: int | None) -> tuple:
+def for_keras(data: TrainingData, batch_size: int) -> tuple:
     """Returns x, y and sample weights as Keras takes them: `LazyRows` as batches."""
-    if not any(map(_is_lazy, arrays)):
-        return arrays
-    present = tuple(array for array in arrays if array is not None)
-    return Batches(present, batch_size or 32), None, None
+    if not data.is_lazy:
+        return data.x, data.y, data.sample_weight
+    return Batches(data.arrays, batch_size), None, None
 
 
-def fit(vae, x, y, batch_size=None, sample_weight=None, shuffle=True, **options):
+def fit(vae, data: TrainingData, plan: FitPlan):
     """Runs `keras.Model.fit`, on arrays in the order of the model's `RowOrder`."""
-    arrays = tuple(array for array in (x, y, sample_weight) if array is not None)
-    if any(map(_is_lazy, arrays)):
-        return _fit_lazily(vae, arrays, batch_size or 32, shuffle, **options)
-    if shuffle is not True or not can_be_ordered(vae, arrays, options):
-        data = {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size}
-        return keras.Model.fit(vae, **data, shuffle=shuffle, **options)
-    batch_size = batch_size or 32
-    options["validation_batch_size"] = options.get("validation_batch_size") or batch_size
-    split = options.pop("validation_split", 0.0)
-    if split and options.get("validation_data") is None:
-        n = n_training_rows(x, split)
-        options["validation_data"] = tuple(array[n:] for array in arrays)
-        arrays = tuple(array[:n] for array in arrays)
-    batches = Batches(arrays, batch_size)
-    callbacks = [NextOrder(batches), *keras.tree.flatten(options.pop("callbacks", None) or [])]
-    return keras.Model.fit(vae, batches, shuffle=False, callbacks=callbacks, **options)
-
-
-def _fit_lazily(vae, arrays, batch_size, shuffle, **options):
-    n, split = None, options.pop("validation_split", 0.0)
-    if split and options.get("validation_data") is None:
-        n = n_training_rows(arrays[0], split)
-        size = options.get("validation_batch_size") or batch_size
-        options["validation_data"] = (Batches(arrays, size, start=n),)
-    batches = Batches(arrays, batch_size, stop=n)
-    callbacks = options.pop("callbacks", None)
-    one_pass = options.get("steps_per_epoch") is None
-    if shuffle is True and one_pass and not isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks = [NextOrder(batches), *keras.tree.flatten(callbacks or [])]
-        shuffle = False
+    changed = {"validation_split": 0.0}
+    if plan.validation_data is not None:
+        size = plan.rows_per_validation_step
+        changed["validation_data"] = for_keras(plan.validation_data, size)
+    if not data.is_lazy and (plan.shuffle is not True or not can_be_ordered(vae, data, plan)):
+        changed["validation_split"] = plan.validation_split
+        x, y, weights = data.x, data.y, data.sample_weight
+        return keras.Model.fit(vae, x, y, sample_weight=weights, **plan.for_keras(**changed))
+    n = None
+    if plan.splits:
+        n = data.n_training_rows(plan.validation_split)
+        held_out = Batches(data.arrays, plan.rows_per_validation_step, start=n)
+        changed["validation_data"] = (held_out,) if data.is_lazy else data.part(start=n)
+    batches = Batches(data.arrays, plan.rows_per_step, stop=n)
+    ordered = plan.steps_per_epoch is None and not _is_list(plan.callbacks)
+    if plan.shuffle is True and ordered:
+        callbacks = [NextOrder(batches), *keras.tree.flatten(plan.callbacks or [])]
+        changed |= {"shuffle": False, "callbacks": callbacks}
     # Otherwise Keras draws the order of the batches.
-    return keras.Model.fit(vae, batches, shuffle=bool(shuffle), callbacks=callbacks, **options)
+    changed |= {"batch_size": None, "validation_batch_size": plan.rows_per_validation_step}
+    return keras.Model.fit(vae, batches, **plan.for_keras(**changed))
 
 
-def can_be_ordered(vae, arrays: tuple, options: dict) -> bool:
-    """Returns whether `fit` on these arrays with these other arguments can choose the order."""
+def can_be_ordered(vae, data: TrainingData, plan: FitPlan) -> bool:
+    """Returns whether `fit` on arrays can choose the order of the rows."""
     return (
-        all(map(in_memory, arrays))
-        and all(options.get(name) is None for name in ("class_weight", "steps_per_epoch"))
-        and not isinstance(options.get("callbacks"), keras.callbacks.CallbackList)
+        data.in_memory
+        and plan.steps_per_epoch is None
+        and not _is_list(plan.callbacks)
         and not backend.is_distributed(vae)
     )
+
+
+def _is_list(callbacks):
+    return isinstance(callbacks, keras.callbacks.CallbackList)

@@ -1,6 +1,20 @@
 """Keeps what rows of sample weight zero hold away from a step."""
 
+import contextvars
+
 from keras import ops
+
+# Set while a step runs on rows that all layers can take.
+_left_alone = contextvars.ContextVar("keras_vae_rows_left_alone", default=False)
+
+
+def left_alone(step, *args):
+    """Runs a step, in which the rows of weight zero are copies of others already."""
+    token = _left_alone.set(True)
+    try:
+        return step(*args)
+    finally:
+        _left_alone.reset(token)
 
 
 def replaced(x, y, sample_weight):
@@ -17,7 +31,7 @@ def replaced(x, y, sample_weight):
     Returns:
         `(x, y, sample_weight)`.
     """
-    if sample_weight is None:
+    if sample_weight is None or _left_alone.get():
         return x, y, sample_weight
     counts = ops.reshape(ops.convert_to_tensor(sample_weight) > 0, (-1,))
     is_first = ops.logical_and(counts, ops.cumsum(ops.cast(counts, "int32")) == 1)

@@ -22,7 +22,7 @@ from helpers import N_FEATURES, assert_same_logs, make_vae, set_same_weights
 from scipy import sparse
 
 import keras_vae as kv
-from keras_vae.training.inference_data import first_rows
+from keras_vae.reading.inference_data import first_rows
 
 
 @pytest.fixture(scope="module")

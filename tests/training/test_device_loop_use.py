@@ -8,6 +8,7 @@ from helpers import N_FEATURES, make_vae
 import keras_vae as kv
 from keras_vae import backend
 from keras_vae.training import device_loop
+from keras_vae.training.step_callbacks import needs_each_batch
 
 BACKEND = keras.backend.backend()
 pytestmark = pytest.mark.skipif(BACKEND == "torch", reason="torch has no compiled loop")
@@ -76,7 +77,7 @@ def test_other_callbacks_do_not_need_each_batch(x, tmp_path):
         callbacks.TerminateOnNaN(),
         callbacks.TensorBoard(tmp_path / "logs", update_freq="batch"),
     ):
-        assert device_loop.needs_each_batch([*by_epoch, by_batch])
+        assert needs_each_batch([*by_epoch, by_batch])
 
 
 @pytest.mark.parametrize(

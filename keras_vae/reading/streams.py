@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import keras
 
-from keras_vae.training.data import as_data, has_rows
-from keras_vae.training.lazy_rows import LazyRows, as_sparse_rows
+from keras_vae.reading.forms import as_data, has_rows
+from keras_vae.reading.lazy_rows import LazyRows, as_sparse_rows
 
 
 def first_batch(name: str, stream):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from keras_vae.training.data import as_data, has_rows, in_memory
-from keras_vae.training.streams import stream_batches
+from keras_vae.reading.forms import as_data, has_rows, in_memory
+from keras_vae.reading.streams import stream_batches
 from keras_vae.validation.shapes import matches
 
 
@@ -109,6 +109,13 @@ class InferenceData:
                 raise ValueError(f"Batch {number} of x has a target where others have none.")
             with_target = y is not None
             yield self._present(x, y)
+
+
+def padded(batch: np.ndarray, size: int) -> np.ndarray:
+    """Returns `batch` with its first row repeated up to `size` rows."""
+    if len(batch) == size:
+        return batch
+    return np.concatenate([batch, np.repeat(batch[:1], size - len(batch), axis=0)])
 
 
 def _of_size(parts, size):

@@ -1,0 +1,64 @@
+"""CompiledLoops: the loops over steps that a model has compiled."""
+
+import functools
+from collections.abc import Callable
+
+from keras_vae import backend
+from keras_vae.training import policy, rows_of_weight_zero
+
+# Of each phase and size of a batch; those that were used last are kept.
+_MAX_LOOPS = 4
+
+
+class CompiledLoops:
+    """The compiled loops of a model, of the sizes of a batch that were used last.
+
+    An object that Keras and TensorFlow do not look into, as it is no part of the model's state.
+
+    Args:
+        model: the model whose steps the loops make.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets what was compiled, as a model that is compiled anew must."""
+        self.made, self.n_steps = {}, {}
+
+    def __call__(
+        self, phase: str, batch_size: int, only_filled: bool, n_steps: int
+    ) -> tuple[Callable, Callable]:
+        """Returns the loop of "train" or "test" steps of that size, made when first asked for.
+
+        Args:
+            phase: "train" or "test".
+            batch_size: rows of a step.
+            only_filled: whether the rows' weights are ones, but for the row that fills batches up.
+            n_steps: steps to be made, which count for whether compiling pays off.
+        """
+        key = (phase, batch_size, only_filled)
+        self.n_steps[key] = self.n_steps.pop(key, 0) + n_steps  # last, as used last
+        loop, made_to_pay_off = self.made.get(key, (None, None))
+        pays_off = made_to_pay_off or policy.pays_off(self.model, n_steps, self.n_steps[key])
+        if pays_off != made_to_pay_off:
+            # What is not compiled for its sizes serves them all.
+            loop = self._loop_of_any_size(phase, only_filled) if not pays_off else None
+            step = self.model.train_step if phase == "train" else self.model.test_step
+            if only_filled:
+                step = functools.partial(rows_of_weight_zero.left_alone, step)
+            by_xla = [f(self.model) for f in (policy.loops_by_xla, policy.updates_by_xla)]
+            loop = loop or backend.compiled_loop(
+                self.model, step, *(pays_off and choice for choice in by_xla)
+            )
+            self.made[key] = loop, pays_off
+        if len(self.made) > _MAX_LOOPS:
+            del self.made[next(used for used in self.n_steps if used in self.made)]
+        return loop
+
+    def _loop_of_any_size(self, phase, only_filled):
+        for (made_phase, _, made_filled), (loop, paid_off) in self.made.items():
+            if not paid_off and (made_phase, made_filled) == (phase, only_filled):
+                return loop
+        return None
