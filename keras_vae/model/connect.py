@@ -19,10 +19,10 @@ def check_parts(encoder, decoder, prior, objective) -> None:
     check_support(prior, posterior)
     if hasattr(prior, "check_posterior"):
         prior.check_posterior(posterior)
-    check_networks(objective)
-    if hasattr(objective, "check_posterior"):
-        objective.check_posterior(posterior)
-    if getattr(objective, "n_draws", None) is not None and not hasattr(encoder, "latent_names"):
+    objective.check_names()
+    for part in objective.parts():
+        part.check_posterior(posterior)
+    if objective.n_draws is not None and not hasattr(encoder, "latent_names"):
         raise ValueError(
             f"{type(objective).__name__} needs {objective.n_draws} draws of z per input, which "
             f"{encoder.name} cannot give. Use a keras_vae.VariationalEncoder(latent_dim, network)."
@@ -59,35 +59,6 @@ def check_regularizer(regularizer) -> None:
     """Raises an error if the regularizer is no function."""
     if not (regularizer is None or callable(regularizer)):
         raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
-
-
-def check_networks(objective) -> None:
-    """Raises a ValueError if an objective has layers that would not be trained."""
-    others = [
-        name
-        for name, value in vars(objective).items()
-        if isinstance(value, keras.layers.Layer) and name != "network"
-    ]
-    if others:
-        raise ValueError(
-            f"{type(objective).__name__} has the layers {', '.join(others)}, but only one, called "
-            "`network`, is trained and saved with the model. Put them into one layer and keep that "
-            "as `network`."
-        )
-
-
-def check_terms(objective, terms: dict) -> None:
-    """Raises a ValueError if an objective's terms are not those that it says it has."""
-    expected = {"loss", "reconstruction_loss", "kl_loss", *objective.own_terms}
-    if terms.keys() != expected:
-        name = type(objective).__name__
-        lacking, undeclared = expected - terms.keys(), terms.keys() - expected
-        found = [f"lacks {', '.join(sorted(lacking))}"] if lacking else []
-        found += [f"has {', '.join(sorted(undeclared))} besides"] if undeclared else []
-        raise ValueError(
-            f"{name}.terms must return loss, reconstruction_loss, kl_loss and its `term_names`; it "
-            f"{' and '.join(found)}. Terms of your own are declared: term_names = (...) in {name}."
-        )
 
 
 def check_one_input(network: keras.layers.Layer | None) -> None:

@@ -9,7 +9,6 @@ from keras import ops
 from keras_vae import backend
 from keras_vae.backend.keras_internals import CACHED_EVALUATION
 from keras_vae.networks.stack import Stack
-from keras_vae.objectives import loss_weight
 from keras_vae.schedules import warn_of_late_schedules
 from keras_vae.training import device_loop, likelihood_updates
 from keras_vae.training.data import TrainingData, warn_of_target
@@ -49,7 +48,7 @@ class Fitting:
         self.requested_jit_compile, self.requested_device_loop = jit_compile, device_loop
         self.compiled_loops.clear()
         self.compiled_inference.clear()
-        if hasattr(self, "training_step"):
+        if self.training_step is not None:
             # As a number: JAX would not train with two variables of one buffer.
             steps = int(ops.convert_to_numpy(self.optimizer.iterations)) * self._batches_per_step()
             self.training_step.assign(steps)
@@ -91,7 +90,7 @@ class Fitting:
         )
         data = self._checked(TrainingData.from_user("x", x, y, sample_weight), training=True)
         plan.check_split(data)
-        if hasattr(self, "data_size"):
+        if self.data_size is not None:
             self.data_size.assign(self._n_rows_that_count(data, plan.validation_split))
         if validation_data is not None:
             validation_data = self._checked(read_validation_data(validation_data))
@@ -112,14 +111,14 @@ class Fitting:
 
     def _warn_of_late_schedules(self, data, plan):
         per_epoch = plan.steps_per_epoch
-        if not hasattr(self, "training_step") or not (per_epoch or data.has_rows):
+        if self.training_step is None or not (per_epoch or data.has_rows):
             return
         if not per_epoch:
             n_rows = data.n_training_rows(plan.validation_split)
             per_epoch = math.ceil(n_rows / plan.rows_per_step)
         batches = self._batches_per_step()
         warn_of_late_schedules(
-            loss_weight.weights(self.objective),
+            self.objective.logged_weights(),
             int(ops.convert_to_numpy(self.training_step)) // batches,
             (plan.epochs - plan.initial_epoch) * per_epoch // batches,
         )
@@ -186,7 +185,7 @@ class Fitting:
 
     def check_data_size(self) -> None:
         """Raises a ValueError if the objective needs the size of the data, which is not known."""
-        if hasattr(self, "data_size") and np.isnan(ops.convert_to_numpy(self.data_size)):
+        if self.data_size is not None and np.isnan(ops.convert_to_numpy(self.data_size)):
             name = type(self.objective).__name__
             raise ValueError(
                 f"{name} needs to know how many samples the data has, which fit on an array says. "
@@ -195,7 +194,7 @@ class Fitting:
 
     def _advance_step(self, training):
         """Returns the number of optimizer steps so far, before counting this one."""
-        if not hasattr(self, "training_step"):
+        if self.training_step is None:
             return None
         step = self.training_step // self._batches_per_step()
         if training:

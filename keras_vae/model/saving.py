@@ -131,7 +131,7 @@ class Saving:
 
     def get_config(self):
         check_format()
-        check_classes([self, self.objective, *flatten_layers(self)])
+        check_classes(flatten_layers(self))
         names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
         parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
         strength = {

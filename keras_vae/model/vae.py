@@ -11,10 +11,8 @@ from keras_vae import backend, likelihoods, objectives, priors
 from keras_vae.backend.second_pass import second_pass
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import (
-    check_networks,
     check_parts,
     check_regularizer,
-    check_terms,
     connect,
 )
 from keras_vae.model.fitting import Fitting
@@ -114,6 +112,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         check_parts(encoder, decoder, self.prior, self.objective)
         check_regularizer(regularizer)
         self.regularizer = regularizer
+        self.loss_weights = loss_weight.LossWeights()
         self.regularization_strength = regularization_strength
         self.latent_dim = getattr(encoder, "latent_dim", None)
         self.input_features = self.target_features = None
@@ -123,19 +122,21 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
         self.negative_elbo_tracker = keras.metrics.Mean(name="negative_elbo")
-        own_terms = list(getattr(self.objective, "own_terms", ()))
+        own_terms = list(self.objective.own_terms)
         if regularizer is not None:
             own_terms.append("regularization_loss")
         self.own_trackers = [keras.metrics.Mean(name=name) for name in own_terms]
+        self.training_step = self.data_size = None
         counter = {"shape": (), "trainable": False, "aggregation": "only_first_replica"}
-        if getattr(self.objective, "needs_step", False):
+        if any(part.needs_step for part in self.objective.parts()):
             # JAX hides the optimizer's own counter from the loss.
             self.training_step = self.add_weight(dtype="int32", name="training_step", **counter)
-        if getattr(self.objective, "needs_data_size", False):
+        if any(part.needs_data_size for part in self.objective.parts()):
             # NaN until `fit` is given an array: no size is better than a wrong one.
             nan = keras.initializers.Constant(float("nan"))
             self.data_size = self.add_weight(initializer=nan, name="data_size", **counter)
-        self.loss_weights = loss_weight.LossWeights(self.objective, self)
+        for part in (self, *self.objective.parts()):
+            loss_weight.fix(part)
         # Set before each use, so that estimates disturb no other draw.
         self.evaluation_seed = keras.random.SeedGenerator(0)
         self.compiled_inference = CompiledInference(self)
@@ -145,13 +146,18 @@ class VAE(Fitting, Inference, Saving, keras.Model):
     @property
     def beta(self):
         """β of the objective, see `keras_vae.objectives.LossWeight`; `None` where it has none."""
-        return getattr(self.objective, "beta", None)
+        return self.objective.beta
 
     @beta.setter
     def beta(self, value):
         if self.beta is None:
             raise AttributeError(f"{type(self.objective).__name__} has no beta.")
         self.objective.beta = value
+
+    @property
+    def auxiliary_network(self) -> keras.layers.Layer | None:
+        """The objective's network; files of version 0.1 hold it under this name."""
+        return self.objective.network
 
     # Building
 
@@ -170,12 +176,12 @@ class VAE(Fitting, Inference, Saving, keras.Model):
             self.prior.build((None, self.latent_dim))
         if isinstance(self.likelihood, keras.layers.Layer) and not self.likelihood.built:
             self.likelihood.build((None, *self.target_features))
-        if hasattr(self.objective, "build"):
-            self.objective.build(self.input_features, self.latent_dim)
-            check_networks(self.objective)
-            # An attribute of the model, so that it is trained and saved with it.
-            self.auxiliary_network = self.objective.network
-        self.loss_weights.make((self.objective, self), backend.synchronizer(self))
+        synchronize = backend.synchronizer(self)
+        for part in self.objective.parts():
+            if not part.built:
+                part.build((None, *self.input_features), (None, self.latent_dim))
+            part.loss_weights.make(part, synchronize)
+        self.loss_weights.make(self, synchronize)
         random_state.own(self)
 
     def check_built(self, action: str) -> None:
@@ -201,7 +207,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
 
     def _latents(self, x, training):
         """Returns the encoder's outputs by name."""
-        n_draws = getattr(self.objective, "n_draws", None) if _in_step.get() else None
+        n_draws = self.objective.n_draws if _in_step.get() else None
         draws = {} if n_draws is None else {"n_samples": n_draws}
         names = getattr(self.encoder, "latent_names", ("z_mean", "z_log_var", "z"))
         outputs = self.encoder(self._encoder_input(x), training=training, **draws)
@@ -319,17 +325,17 @@ class VAE(Fitting, Inference, Saving, keras.Model):
             likelihood=self.likelihood,
             sample_weight=weights / ops.maximum(total_weight, 1e-12),
             decode=functools.partial(self._params_again, training=bool(training)),
+            log_qz=y_pred.get("z_log_prob"),
             step=step,
-            data_size=getattr(self, "data_size", None),
+            data_size=self.data_size,
             training=bool(training),
         )
         token = _training.set(bool(training))
         try:
             with likelihood_updates.during(training, forward, self.objective, weights):
-                terms = self.objective(forward)
+                terms = self.objective.compute(forward).by_name()
         finally:
             _training.reset(token)
-        check_terms(self.objective, terms)
         means = {name: weighted_mean(name, term, weights) for name, term in terms.items()}
         means["negative_elbo"] = means["reconstruction_loss"] + means["kl_loss"]
         if self.regularizer is not None:

@@ -1,7 +1,9 @@
 """Objectives: the loss that training minimizes and its named terms."""
 
+from keras_vae.objectives.base import Objective
 from keras_vae.objectives.beta_tc_vae import BetaTCVAE
 from keras_vae.objectives.capacity import Capacity
+from keras_vae.objectives.covariance import Covariance
 from keras_vae.objectives.dip_vae import DIPVAE
 from keras_vae.objectives.elbo import ELBO
 from keras_vae.objectives.factor_vae import FactorVAE
@@ -11,9 +13,13 @@ from keras_vae.objectives.importance_weighted import IWAE
 from keras_vae.objectives.importance_weighted_variants import CIWAE, MIWAE, PIWAE
 from keras_vae.objectives.info_max_vae import InfoMaxVAE
 from keras_vae.objectives.info_vae import WAE, InfoVAE
+from keras_vae.objectives.loss_terms import LossTerms
 from keras_vae.objectives.loss_weight import LossWeight
-from keras_vae.objectives.objective import Objective
+from keras_vae.objectives.mmd import MMD
+from keras_vae.objectives.mutual_information import MutualInformation
+from keras_vae.objectives.penalty import Penalty
 from keras_vae.objectives.terms import kl_divergence
+from keras_vae.objectives.total_correlation import TotalCorrelation
 from keras_vae.saving.identifiers import resolve
 
 __all__ = [
@@ -22,17 +28,23 @@ __all__ = [
     "ELBO",
     "IWAE",
     "MIWAE",
+    "MMD",
     "PIWAE",
     "WAE",
     "BetaTCVAE",
     "Capacity",
+    "Covariance",
     "FactorVAE",
     "Forward",
     "FreeBits",
     "InfoMaxVAE",
     "InfoVAE",
+    "LossTerms",
     "LossWeight",
+    "MutualInformation",
     "Objective",
+    "Penalty",
+    "TotalCorrelation",
     "get",
     "kl_divergence",
 ]
@@ -61,7 +73,18 @@ def get(identifier):
         ValueError: for an unknown name; the message lists the known ones.
         TypeError: for anything else that is not an objective.
     """
-    return resolve(identifier, NAMES, kind="objective", methods=("terms", "own_terms", "at"))
+    objective = resolve(identifier, NAMES, kind="objective", methods=("terms",))
+    if isinstance(objective, Penalty):
+        raise TypeError(
+            f"{type(objective).__name__} is a penalty, which is added to a bound: "
+            f"keras_vae.objectives.ELBO() + {type(objective).__name__}(...)."
+        )
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"An objective is a name ({', '.join(sorted(NAMES))}) or an object whose class "
+            f"inherits keras_vae.objectives.Objective; received {objective!r}."
+        )
+    return objective
 
 
 def from_arguments(objective, beta, kl_divergence):

@@ -5,9 +5,10 @@ import math
 import keras
 from keras import ops
 
+from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
+from keras_vae.objectives.loss_part import check_has
 from keras_vae.objectives.loss_weight import LossWeight, Weight
-from keras_vae.objectives.objective import Objective, check_has
 from keras_vae.objectives.rows_that_count import ranks
 from keras_vae.objectives.terms import per_sample, reconstruction_and_kl
 from keras_vae.validation.arguments import check_choice, check_count
@@ -85,7 +86,7 @@ class BetaTCVAE(Objective):
             "dimension_wise_kl": log_product - forward.prior.log_prob(z),
         }
         parts = {name: per_sample(name, value, z) for name, value in parts.items()}
-        weights = (self.at(name, forward.step) for name in ("alpha", "beta", "gamma"))
+        weights = (self.alpha, self.beta, self.gamma)
         weighted = sum(w * part for w, part in zip(weights, parts.values(), strict=True))
         return terms | parts | {"loss": terms["reconstruction_loss"] + weighted}
 

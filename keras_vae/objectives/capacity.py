@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
-from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.rows_that_count import batch_mean
 from keras_vae.objectives.terms import reconstruction_and_kl
 
@@ -46,6 +46,6 @@ class Capacity(Objective):
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
         mean_kl = batch_mean(forward.sample_weight, terms["kl_loss"])
-        distance = ops.abs(mean_kl - self.at("capacity", forward.step))
-        loss = terms["reconstruction_loss"] + self.at("gamma", forward.step) * distance
+        distance = ops.abs(mean_kl - self.capacity)
+        loss = terms["reconstruction_loss"] + self.gamma * distance
         return terms | {"loss": loss}

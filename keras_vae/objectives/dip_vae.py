@@ -1,21 +1,17 @@
 """DIP-VAE: the codes' covariance over the data is drawn to the identity."""
 
 import keras
-from keras import ops
 
-from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.loss_weight import LossWeight, Weight
-from keras_vae.objectives.objective import Objective, check_has
-from keras_vae.objectives.rows_that_count import batch_mean
-from keras_vae.objectives.terms import reconstruction_and_kl
-from keras_vae.validation.arguments import check_choice
+from keras_vae.objectives.covariance import Covariance
+from keras_vae.objectives.elbo import ELBO
+from keras_vae.objectives.loss_weight import Follows, LossWeight, Weight
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class DIPVAE(Objective):
+class DIPVAE(ELBO):
     """loss = -ELBO + λ_od·Σ_(i≠j) C_ij² + λ_d·Σ_i (C_ii - 1)².
 
-    C is estimated from the batch. Both sums, weighted, are logged as `dip_loss`.
+    An ELBO with the penalty `Covariance`, which says what C is and what is logged.
 
     Args:
         kind: `"i"`, where C is the covariance of the posterior means, or `"ii"`,
@@ -33,11 +29,8 @@ class DIPVAE(Objective):
         from unlabeled observations", 2018, equations 6 and 7.
     """
 
-    term_names = ("dip_loss",)
-
     off_diagonal = LossWeight()
     diagonal = LossWeight()
-    beta = LossWeight()
 
     def __init__(
         self,
@@ -46,27 +39,9 @@ class DIPVAE(Objective):
         diagonal: Weight = 10.0,
         beta: Weight = 1.0,
     ):
-        self.kind = check_choice("kind", kind, ("i", "ii"))
+        super().__init__(beta)
+        self.kind = kind
         self.off_diagonal = off_diagonal
         self.diagonal = diagonal
-        self.beta = beta
-
-    def check_posterior(self, posterior):
-        check_has(self, posterior, "covariance", "needs the covariance of q(z|x)")
-
-    def terms(self, forward: Forward) -> dict:
-        terms = reconstruction_and_kl(forward)
-        weight, mean = forward.sample_weight, forward.posterior.z_mean
-        mean = ops.where(weight[:, None] > 0.0, mean, 0.0)
-        centered = mean - batch_mean(weight, mean)
-        covariance = ops.matmul(ops.transpose(weight[:, None] * centered), centered)
-        if self.kind == "ii":
-            covariance = covariance + forward.posterior.mean_covariance(weight)
-        identity = ops.eye(mean.shape[-1])
-        off_diagonal = ops.sum(ops.square(covariance * (1.0 - identity)))
-        diagonal = ops.sum(ops.square((covariance - 1.0) * identity))
-        step = forward.step
-        penalty = self.at("off_diagonal", step) * off_diagonal
-        penalty = penalty + self.at("diagonal", step) * diagonal
-        loss = terms["reconstruction_loss"] + self.at("beta", step) * terms["kl_loss"] + penalty
-        return terms | {"loss": loss, "dip_loss": penalty}
+        weights = Follows(lambda: self.off_diagonal), Follows(lambda: self.diagonal)
+        self.own_penalties = [Covariance(kind, *weights)]

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import keras
 
+from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
-from keras_vae.objectives.objective import Objective
-from keras_vae.objectives.terms import kl_divergence, reconstruction_and_kl
+from keras_vae.objectives.terms import kl_divergence, per_sample
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -36,8 +36,6 @@ class ELBO(Objective):
         >>> objective = ELBO(beta=warm_up)  # from 0 to 4 over 5,000 steps
     """
 
-    computes_by_row = True
-
     beta = LossWeight()
 
     def __init__(
@@ -48,7 +46,17 @@ class ELBO(Objective):
         self.beta = beta
         self.kl_divergence = kl_divergence
 
+    @property
+    def computes_by_row(self) -> bool:
+        return self.kl_divergence is kl_divergence
+
     def terms(self, forward: Forward) -> dict:
-        terms = reconstruction_and_kl(forward, self.kl_divergence)
-        beta = self.at("beta", forward.step)
-        return terms | {"loss": terms["reconstruction_loss"] + beta * terms["kl_loss"]}
+        reconstruction, kl = forward.reconstruction_loss(), self._kl(forward)
+        loss = reconstruction + self.beta * kl
+        return {"loss": loss, "reconstruction_loss": reconstruction, "kl_loss": kl}
+
+    def _kl(self, forward):
+        if self.kl_divergence is kl_divergence:
+            return forward.kl()
+        kl = self.kl_divergence(forward.posterior, forward.prior, forward.z)
+        return per_sample("kl_loss", kl, forward.z)

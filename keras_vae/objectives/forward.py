@@ -1,10 +1,14 @@
 """Forward: what an objective is computed from."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
+
+from keras_vae.objectives.terms import kl_divergence, per_sample
 
 
-class Forward(NamedTuple):
+@dataclass(kw_only=True, frozen=True, eq=False)
+class Forward:
     """One forward pass of a batch, and the parts that judge it.
 
     Attributes:
@@ -16,6 +20,8 @@ class Forward(NamedTuple):
         posterior, prior, likelihood: the three distributions.
         sample_weight: shape `(batch,)`, summing to 1.
         decode: the decoder once more, from codes shaped as `z` to params.
+        log_qz: log q(z|x) of these draws, `(batch,)` or `(n_samples, batch)`, where
+            the posterior gives it with a draw.
         step: the training step, where the objective `needs_step`.
         data_size: number of samples in the data set, where it `needs_data_size`.
         training: the mode in which the step's layers run: whoever calls one says it.
@@ -30,6 +36,21 @@ class Forward(NamedTuple):
     likelihood: Any
     sample_weight: Any
     decode: Callable
+    log_qz: Any = None
     step: Any = None
     data_size: Any = None
     training: bool = False
+
+    def log_posterior(self):
+        """Returns log q(z|x) of the draws in nats, `(batch,)` or `(n_samples, batch)`."""
+        return self.posterior.log_prob(self.z) if self.log_qz is None else self.log_qz
+
+    def kl(self):
+        """Returns KL(q(z|x) ‖ p(z)) in nats, `(batch,)`: in closed form or by the draws."""
+        kl = kl_divergence(self.posterior, self.prior, self.z, self.log_qz)
+        return per_sample("kl_loss", kl, self.z)
+
+    def reconstruction_loss(self):
+        """Returns -log p(x|z) in nats, `(batch,)`, the mean over the draws."""
+        log_prob = self.likelihood.log_prob(self.target, self.params)
+        return per_sample("reconstruction_loss", -log_prob, self.z)

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
-from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.rows_that_count import batch_mean
 from keras_vae.objectives.terms import reconstruction_and_kl
 
@@ -47,12 +47,12 @@ class FreeBits(Objective):
 
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
-        floor = self.at("free_bits", forward.step)
+        floor = self.free_bits
         kl = None
         if hasattr(forward.posterior, "kl_divergence_per_dimension"):
             kl = forward.posterior.kl_divergence_per_dimension(forward.prior)
         if kl is None:
             kl, floor = terms["kl_loss"][:, None], floor * forward.z.shape[-1]
         floored = ops.sum(ops.maximum(batch_mean(forward.sample_weight, kl), floor))
-        loss = terms["reconstruction_loss"] + self.at("beta", forward.step) * floored
+        loss = terms["reconstruction_loss"] + self.beta * floored
         return terms | {"loss": loss, "free_bits_kl": floored}

@@ -5,8 +5,9 @@ import math
 import keras
 from keras import ops
 
+from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.objective import Objective, check_has
+from keras_vae.objectives.loss_part import check_has
 from keras_vae.objectives.terms import per_sample
 from keras_vae.validation.arguments import check_choice, check_count
 
@@ -63,10 +64,10 @@ class IWAE(Objective):
     def bound_given(self, forward: Forward):
         """Returns the bound as a function of log p(x|z), `(n_draws, n, batch)`, alone."""
         z = forward.z
-        log_ratio = ops.stop_gradient(forward.prior.log_prob(z) - forward.posterior.log_prob(z))
+        log_ratio = ops.stop_gradient(forward.prior.log_prob(z) - forward.log_posterior())
         return lambda log_px: self.bound(log_px + log_ratio[:, None], forward.step)
 
-    def weights(self, log_w, power: int, step):
+    def gradient_weights(self, log_w, power: int, step):
         """Returns how the gradients of log w_k are weighted, each `(n_draws, batch)`.
 
         Args:
@@ -88,13 +89,12 @@ class IWAE(Objective):
                 f"keras_vae.VariationalEncoder gives; the encoder's z has shape {tuple(z.shape)}."
             )
         stopped = self.gradient != "reparameterized"
-        posterior = f.posterior.stop_gradient() if stopped else f.posterior
         log_px, log_pz = f.likelihood.log_prob(f.target, f.params), f.prior.log_prob(z)
-        log_qz = posterior.log_prob(z)
+        log_qz = f.posterior.stop_gradient().log_prob(z) if stopped else f.log_posterior()
         log_w = log_px + log_pz - log_qz
         constant_log_w = ops.stop_gradient(log_w)
         doubly = self.gradient == "doubly_reparameterized"
-        for_decoder, for_encoder = self.weights(constant_log_w, 2 if doubly else 1, f.step)
+        for_decoder, for_encoder = self.gradient_weights(constant_log_w, 2 if doubly else 1, f.step)
         surrogate = for_encoder * log_w
         if doubly or not self.same_weights:
             # Decoded from constant codes, this corrects the decoder's weights alone.

@@ -44,9 +44,9 @@ class CIWAE(IWAE):
         weight = self.at("elbo_weight", step)
         return weight * ops.mean(log_w, axis=0) + (1.0 - weight) * super().bound(log_w, step)
 
-    def weights(self, log_w, power, step):
+    def gradient_weights(self, log_w, power, step):
         weight = self.at("elbo_weight", step)
-        both = super().weights(log_w, power, step)
+        both = super().gradient_weights(log_w, power, step)
         return tuple(weight / self.n_draws + (1.0 - weight) * w for w in both)
 
 
@@ -84,7 +84,7 @@ class MIWAE(IWAE):
         per_group = ops.logsumexp(self._groups(log_w), axis=1) - math.log(self.n_samples)
         return ops.mean(per_group, axis=0)
 
-    def weights(self, log_w, power, step):
+    def gradient_weights(self, log_w, power, step):
         w = ops.reshape(normalized(self._groups(log_w), axis=1), (self.n_draws, -1))
         return w / self.n_groups, w**power / self.n_groups
 
@@ -114,5 +114,5 @@ class PIWAE(MIWAE):
     def bound(self, log_w, step):
         return IWAE.bound(self, log_w, step)
 
-    def weights(self, log_w, power, step):
-        return normalized(log_w, axis=0), super().weights(log_w, power, step)[1]
+    def gradient_weights(self, log_w, power, step):
+        return normalized(log_w, axis=0), super().gradient_weights(log_w, power, step)[1]

@@ -1,23 +1,19 @@
 """InfoVAE and WAE-MMD: the codes as a whole are drawn to the prior by a kernel."""
 
 import keras
-from keras import ops
 
+from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.kernels import KERNELS, maximum_mean_discrepancy
-from keras_vae.objectives.loss_weight import LossWeight, Weight
-from keras_vae.objectives.objective import Objective
-from keras_vae.objectives.rows_that_count import ranks
+from keras_vae.objectives.loss_weight import Follows, LossWeight, Weight
+from keras_vae.objectives.mmd import MMD
 from keras_vae.objectives.terms import reconstruction_and_kl
-from keras_vae.validation.arguments import check_choice
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class InfoVAE(Objective):
     """loss = -E[log p(x|z)] + (1 - α)·KL + (α + λ - 1)·MMD².
 
-    MMD² is that between the batch's draws of z and as many of the prior, logged
-    as `mmd`. With α = 1 it is the MMD-VAE.
+    The last is the penalty `MMD`, logged as `mmd`. With α = 1 it is the MMD-VAE.
 
     Args:
         alpha: α in [0, 1], the weight of the mutual information of x and z: a
@@ -33,8 +29,6 @@ class InfoVAE(Objective):
         autoencoders", 2019, section 3.
     """
 
-    term_names = ("mmd",)
-
     alpha = LossWeight(high=1.0)
     strength = LossWeight()
 
@@ -46,7 +40,8 @@ class InfoVAE(Objective):
     ):
         self.alpha = alpha
         self.strength = strength
-        self.kernel = check_choice("kernel", kernel, tuple(KERNELS))
+        self.kernel = kernel
+        self.own_penalties = [MMD(Follows(lambda: self.alpha + self.strength - 1.0), kernel)]
 
     def check_weights(self, weights):
         numbers = [value for value in weights.values() if isinstance(value, float)]
@@ -58,21 +53,8 @@ class InfoVAE(Objective):
 
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
-        mmd = self._mmd(forward)
-        alpha = self.at("alpha", forward.step)
-        weight = alpha + self.at("strength", forward.step) - 1.0
-        loss = terms["reconstruction_loss"] + (1.0 - alpha) * terms["kl_loss"] + weight * mmd
-        return terms | {"loss": loss, "mmd": mmd}
-
-    def _mmd(self, forward):
-        z, weight = forward.z, forward.sample_weight
-        n_draws = z.shape[0] if len(z.shape) == 3 else 1
-        prior_z = forward.prior.sample(n_draws * ops.shape(weight)[0])
-        # As many of them count as of the codes.
-        index = ops.cumsum(ops.ones_like(prior_z[:, 0], dtype="int32")) - 1
-        counts = ops.cast(index < n_draws * ranks(weight)[1], "float32")
-        prior_weight = counts / ops.sum(counts)
-        return maximum_mean_discrepancy(self.kernel, z, weight, prior_z, prior_weight)
+        loss = terms["reconstruction_loss"] + (1.0 - self.alpha) * terms["kl_loss"]
+        return terms | {"loss": loss}
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -2,6 +2,7 @@
 
 import contextvars
 import math
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -20,6 +21,23 @@ class _Running(NamedTuple):
 
 # Set while the terms of a loss are computed: weights are tensors then.
 _running = contextvars.ContextVar("keras_vae_running", default=None)
+
+
+class Follows:
+    """A weight of a penalty that an objective has made, given by the weights of the objective.
+
+    Args:
+        function: takes nothing and returns the weight as it is now.
+
+    Example:
+        >>> penalty = MMD(strength=Follows(lambda: self.gamma))
+    """
+
+    def __init__(self, function: Callable):
+        self.function = function
+
+    def __call__(self, step):
+        return self.function()
 
 
 class LossWeight:
@@ -60,6 +78,8 @@ class LossWeight:
         if running is not None:
             return weight_at(part, self.name, running.step)
         value, state = vars(part)[self.name], _state(part)
+        if isinstance(value, Follows):
+            return value.function()
         if is_variable(value) or self.name not in state.variables:
             return value
         state.sync()
@@ -67,10 +87,13 @@ class LossWeight:
 
     def __set__(self, part, value):
         value, state = check_weight(self.name, value, self.high), _state(part)
-        check = getattr(type(part), "check_weights", None)
-        if check is not None:
-            check(part, {**weights(part), self.name: value})
+        state.check({**weights(part), self.name: value})
         old = vars(part).get(self.name, value)
+        if isinstance(old, Follows) and value is not old:
+            raise ValueError(
+                f"{self.name} of this {type(part).__name__} follows from the weights of the "
+                "objective that has made it. Set those."
+            )
         assignable = is_variable(old) and isinstance(value, float)
         if state.is_fixed and _kind(old) != _kind(value) and not assignable:
             raise ValueError(
@@ -91,9 +114,10 @@ class LossWeight:
 
 
 class _State:
-    """The variables of a part's weights, made when its model is built."""
+    """What is known of a part's weights; a plain object, as Keras would look into a layer's."""
 
-    def __init__(self):
+    def __init__(self, check):
+        self.check = check  # raises an error if weights by name make no sense together
         self.is_fixed = False  # whether a model has counted on what kinds they are
         self.variables = {}
         self.assigned = set()  # names of the numbers that were assigned since
@@ -106,19 +130,25 @@ class _State:
 
 
 def _state(part) -> _State:
-    # Not by setattr: Keras would look into it.
-    return vars(part).setdefault("_loss_weights", _State())
+    return part.loss_weights.state
+
+
+def declared(cls: type) -> list[str]:
+    """Returns the names of the weights that a class declares."""
+    return list(
+        {
+            name: None
+            for base in reversed(cls.__mro__)
+            for name, value in vars(base).items()
+            if isinstance(value, LossWeight)
+        }
+    )
 
 
 def names(part) -> list[str]:
     """Returns the names of the weights that the part's class declares and the part has."""
-    declared = {
-        name: None
-        for cls in reversed(type(part).__mro__)
-        for name, value in vars(cls).items()
-        if isinstance(value, LossWeight)
-    }
-    return [name for name in declared if name in vars(part)]
+    held = vars(part)
+    return [n for n in declared(type(part)) if n in held and not isinstance(held[n], Follows)]
 
 
 def weights(part) -> dict:
@@ -132,6 +162,11 @@ def numbers(part) -> dict:
         name: float(ops.convert_to_numpy(value)) if is_variable(value) else value
         for name, value in weights(part).items()
     }
+
+
+def fix(part) -> None:
+    """Fixes which weights are numbers, schedules and variables, for a model that has the part."""
+    _state(part).is_fixed = True
 
 
 def is_built(part) -> bool:
@@ -175,7 +210,7 @@ def check_weight(name: str, value, high: float = math.inf):
         ValueError: if it is out of that range or not finite.
         TypeError: if it is none of these.
     """
-    if isinstance(value, LearningRateSchedule):
+    if isinstance(value, (LearningRateSchedule, Follows)):
         return value
     if is_variable(value):
         if tuple(value.shape) != ():
@@ -203,41 +238,41 @@ def _kind(value):
 
 
 class LossWeights(keras.layers.Layer):
-    """The variables of the weights of a model's loss.
+    """The variables of the weights of an objective, a penalty or a model, a layer of that part.
 
     They are none of the weights that `get_weights` gives and files hold: configs
     hold them, as numbers.
+
+    Args:
+        check: raises an error if these weights, a dict by name, make no sense together.
     """
 
-    def __init__(self, *parts):
+    def __init__(self, check: Callable = lambda weights: None):
         super().__init__(dtype="float32", name="loss_weights")
-        for part in parts:
-            _state(part).is_fixed = True
+        self.state = _State(check)
 
-    def make(self, parts: tuple, sync) -> None:
-        """Makes a variable for each number among the weights of parts, or takes those they have.
+    def make(self, part, sync: Callable) -> None:
+        """Makes a variable for each number among the weights, or takes those that there are.
 
         Args:
-            parts: the objective and the model.
+            part: what the weights are of.
             sync: called before a variable is read or assigned.
         """
-        shared = []
-        for part in parts:
-            state = _state(part)
-            state.syncs.append(sync)
-            for name, value in weights(part).items():
-                if is_variable(value):
-                    state.variables[name] = value
-                if name in state.variables:  # the user's, or another model's that shares the part
-                    shared.append(state.variables[name])
-                elif isinstance(value, float):
-                    state.variables[name] = self.add_weight(
-                        initializer=keras.initializers.Constant(value),
-                        trainable=False,
-                        aggregation="only_first_replica",
-                        name=name,
-                    )
-        self.shared = shared
+        variables = self.state.variables
+        self.state.syncs.append(sync)
+        held = {name: value for name, value in weights(part).items() if is_variable(value)}
+        variables.update(held)
+        for name, value in weights(part).items():
+            # Another model that shares the part may have made it.
+            if name not in variables and isinstance(value, float):
+                variables[name] = self.add_weight(
+                    initializer=keras.initializers.Constant(value),
+                    trainable=False,
+                    autocast=False,
+                    aggregation="only_first_replica",
+                    name=name,
+                )
+        self.held = list(held.values())  # so that they are among the variables of the model
         self.built = True
 
     @property

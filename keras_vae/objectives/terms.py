@@ -1,14 +1,20 @@
 """The two terms that every objective has: the reconstruction and the KL."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
-from keras_vae.objectives.forward import Forward
 from keras_vae.validation.shapes import matches
+
+if TYPE_CHECKING:
+    from keras_vae.objectives.forward import Forward
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-def kl_divergence(posterior, prior, z):
+def kl_divergence(posterior, prior, z, log_qz=None):
     """Returns KL(q(z|x) ‖ p(z)) in nats, summed over latent dimensions.
 
     In closed form where the posterior has one for the prior, else the
@@ -19,6 +25,7 @@ def kl_divergence(posterior, prior, z):
         prior: the prior.
         z: draws of the posterior, `(batch, latent_dim)` or
             `(n_samples, batch, latent_dim)`.
+        log_qz: log q(z|x) of these draws, where it is known.
 
     Returns:
         Shape `(batch,)`, or `(n_samples, batch)` for an estimate of that many draws.
@@ -26,16 +33,15 @@ def kl_divergence(posterior, prior, z):
     closed_form = posterior.kl_divergence(prior)
     if closed_form is not None:
         return closed_form
-    return posterior.log_prob(z) - prior.log_prob(z)
+    log_qz = posterior.log_prob(z) if log_qz is None else log_qz
+    return log_qz - prior.log_prob(z)
 
 
-def reconstruction_and_kl(forward: Forward, kl_divergence=kl_divergence) -> dict:
+def reconstruction_and_kl(forward: Forward) -> dict:
     """Returns `reconstruction_loss`, -log p(x|z), and `kl_loss`, each of shape `(batch,)`."""
-    f = forward
-    log_prob = f.likelihood.log_prob(f.target, f.params)
     return {
-        "reconstruction_loss": per_sample("reconstruction_loss", -log_prob, f.z),
-        "kl_loss": per_sample("kl_loss", kl_divergence(f.posterior, f.prior, f.z), f.z),
+        "reconstruction_loss": forward.reconstruction_loss(),
+        "kl_loss": forward.kl(),
     }
 
 

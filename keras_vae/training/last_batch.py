@@ -9,7 +9,6 @@ import numpy as np
 from keras_vae import backend
 from keras_vae.backend import keras_internals
 from keras_vae.likelihoods import FromFunction
-from keras_vae.objectives import kl_divergence
 from keras_vae.training.data import TrainingData
 
 _FOLDERS = (
@@ -41,9 +40,7 @@ def is_filled(vae: keras.Model) -> bool:
         backend.COMPILES_EACH_SHAPE
         and backend.noise_is_by_element()
         and type(vae).__module__ == "keras_vae.model.vae"
-        # Of the class itself: one that follows from it may mix rows.
-        and vars(type(vae.objective)).get("computes_by_row", False)
-        and getattr(vae.objective, "kl_divergence", kl_divergence) is kl_divergence
+        and all(map(_says_by_row, vae.objective.parts()))
         and vae.regularizer is None
         # Metrics count all rows alike.
         and not keras_internals.has_compiled_metrics(vae)
@@ -52,10 +49,14 @@ def is_filled(vae: keras.Model) -> bool:
     )
 
 
+def _says_by_row(part):
+    # Its class itself: one that follows from it may mix rows.
+    return "computes_by_row" in vars(type(part)) and part.computes_by_row
+
+
 def _has_draws(vae):
     return any(
-        n is not None
-        for n in (getattr(vae.objective, "n_draws", None), getattr(vae.encoder, "n_samples", None))
+        n is not None for n in (vae.objective.n_draws, getattr(vae.encoder, "n_samples", None))
     )
 
 

@@ -21,7 +21,7 @@ def during(training: bool, forward, objective, sample_weight):
         yield
         return
     likelihood, bound = forward.likelihood, None
-    if getattr(likelihood, "follows_epochs", False) and hasattr(objective, "bound_given"):
+    if getattr(likelihood, "follows_epochs", False):
         bound = objective.bound_given(forward)
     update(likelihood, forward.target, forward.params, sample_weight=sample_weight, bound=bound)
     yield

@@ -13,19 +13,14 @@ class LogsAssigned(keras.callbacks.Callback):
     takes_groups_of_batches = True
 
     def _numbers(self):
-        parts = (self.model.objective, self.model)
-        return {
-            name: value
-            for part in parts
-            for name, value in loss_weight.weights(part).items()
-            if isinstance(value, float)
-        }
+        weights = {**self.model.objective.logged_weights(), **loss_weight.weights(self.model)}
+        return {name: value for name, value in weights.items() if isinstance(value, float)}
 
     def on_train_begin(self, logs=None):
         self.at_first = self._numbers()
 
     def on_epoch_end(self, epoch, logs=None):
-        assigned = loss_weight.assigned(self.model.objective) | loss_weight.assigned(self.model)
+        assigned = self.model.objective.logged_as_assigned() | loss_weight.assigned(self.model)
         history = self.model.history
         for name, value in self._numbers().items():
             if name in assigned:
@@ -62,6 +57,6 @@ def with_loss_weights(vae, callbacks) -> list:
     """Returns the callbacks of a run and, around them, those of the loss's weights."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks
-    held = [v for v in loss_weight.weights(vae.objective).values() if loss_weight.is_variable(v)]
+    held = [v for v in vae.objective.logged_weights().values() if loss_weight.is_variable(v)]
     last = [KeepsAssigned(held)] if held else []
     return [LogsAssigned(), *keras.tree.flatten(callbacks or []), *last]

@@ -283,11 +283,6 @@ def test_a_layer_is_no_objective():
         kv.VAE(kv.VariationalEncoder(), kv.networks.DenseDecoder(12), objective=layers.Dense(1))
 
 
-class TwoCritics(kv.objectives.ELBO):
-    def build(self, input_features, latent_dim):
-        self.network, self.second = layers.Dense(1), layers.Dense(1)
-
-
 class Other(kv.objectives.ELBO):
     def terms(self, forward):
         return super().terms(forward) | {"extra": 0.0}
@@ -300,7 +295,6 @@ class Lacking(kv.objectives.ELBO):
 @pytest.mark.parametrize(
     ("objective", "reason"),
     [
-        (TwoCritics, r"TwoCritics has the layers second, but only one, called `network`"),
         (Other, r"Other.terms .*has extra besides"),
         (Lacking, r"Lacking.terms .*lacks promised"),
     ],

@@ -163,7 +163,7 @@ def test_every_weight_acts_as_if_given_to_the_constructor(x, name, weight):
     def losses(objective, act):
         keras.utils.set_random_seed(2)
         vae = make_vae(keras.optimizers.SGD(0.0), objective=objective)
-        if hasattr(vae, "data_size"):
+        if vae.data_size is not None:
             vae.data_size.assign(256.0)
         vae.test_on_batch(x)  # compiled with the first value
         act(vae)

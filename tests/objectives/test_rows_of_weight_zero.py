@@ -36,7 +36,7 @@ class FixedPrior(kv.priors.StandardNormal):
 
 
 def set_critic(objective):
-    objective.build((4,), 3)
+    objective.build((None, 4), (None, 3))
     if objective.network is not None:
         rng = np.random.default_rng(2)
         weights = objective.network.get_weights()
@@ -63,7 +63,8 @@ def means(objective, rows, z_mean, n_draws):
         decode=lambda codes: ops.matmul(codes, ops.array(DECODER)),
         data_size=ops.array(40.0),
     )
-    return {name: weighted_mean(name, t, weights) for name, t in objective(forward).items()}
+    terms = objective.compute(forward).by_name()
+    return {name: weighted_mean(name, term, weights) for name, term in terms.items()}
 
 
 @pytest.mark.parametrize("case", CASES)
