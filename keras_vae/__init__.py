@@ -3,6 +3,7 @@
 from keras_vae import (
     callbacks,
     datasets,
+    distributions,
     evaluation,
     likelihoods,
     networks,
@@ -24,6 +25,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "datasets",
+    "distributions",
     "evaluation",
     "likelihoods",
     "load_model",

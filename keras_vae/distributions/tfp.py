@@ -1,8 +1,34 @@
 """What the parts made of TensorFlow Probability distributions share."""
 
-import keras
+from keras import ops
 
 from keras_vae import backend
+from keras_vae.distributions.base import Distribution
+
+
+class FromTFP(Distribution):
+    """A TensorFlow Probability distribution. TensorFlow backend only.
+
+    Args:
+        distribution: a `tfp.distributions.Distribution`.
+
+    Attributes:
+        wrapped: that distribution.
+    """
+
+    def __init__(self, distribution):
+        self.wrapped = distribution
+        self.event_shape = tuple(distribution.event_shape)
+
+    def _log_prob(self, z):
+        return ops.cast(self.wrapped.log_prob(z), "float32")
+
+    def _sample(self, n, seed):
+        seed = None if seed is None else ops.cast(seed.next(), "int32")
+        return ops.cast(self.wrapped.sample(n, seed=seed), "float32")
+
+    def mean(self):
+        return ops.cast(self.wrapped.mean(), "float32")
 
 
 def is_distribution(value) -> bool:
@@ -29,16 +55,14 @@ def check_function(name: str, function, weights: dict | None) -> dict:
     check_backend()
     if not callable(function):
         raise TypeError(f"{name} must be a function to a tfd.Distribution; received {function!r}.")
-    return {
-        key: keras.ops.convert_to_numpy(value).tolist() for key, value in (weights or {}).items()
-    }
+    return {key: ops.convert_to_numpy(value).tolist() for key, value in (weights or {}).items()}
 
 
 def add_weights(layer, weights: dict) -> dict:
     """Adds a trainable weight for each starting value; returns them by name."""
     return {
         key: layer.add_weight(
-            keras.ops.shape(value), lambda shape, dtype, value=value: keras.ops.array(value, dtype),
+            ops.shape(value), lambda shape, dtype, value=value: ops.array(value, dtype),
             name=key,
         )
         for key, value in weights.items()

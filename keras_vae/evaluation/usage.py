@@ -3,8 +3,8 @@
 import numpy as np
 from keras import ops
 
+from keras_vae import distributions
 from keras_vae.model.connect import posterior_class
-from keras_vae.priors import StandardNormal
 
 
 def active_units(vae, x, threshold: float = 0.01, batch_size: int = 128) -> int:
@@ -14,7 +14,7 @@ def active_units(vae, x, threshold: float = 0.01, batch_size: int = 128) -> int:
         vae: a built VAE.
         x: data, `(n, *features)`.
         threshold: a variance, in units of that of the prior in each dimension:
-            1 for the standard normal, else that of 1,000 draws.
+            that of 1,000 draws where the prior does not know it.
         batch_size: inputs per compiled call.
 
     Reference:
@@ -26,7 +26,7 @@ def active_units(vae, x, threshold: float = 0.01, batch_size: int = 128) -> int:
 
 def _posterior_means(vae, x, batch_size):
     posterior = posterior_class(vae.encoder)
-    if posterior.support == "real" or not hasattr(posterior, "mean"):
+    if posterior.support == "real" or "mean" not in posterior.closed_forms:
         return vae.encode(x, batch_size)
     # A code on the sphere has a direction even where it says nothing.
     return vae.compiled_inference(
@@ -35,19 +35,15 @@ def _posterior_means(vae, x, batch_size):
 
 
 def _prior_variance(prior):
-    if type(prior) is StandardNormal:
-        return 1.0
+    if "std" in prior.distribution().closed_forms:
+        return np.square(ops.convert_to_numpy(prior.distribution().std()))
     return ops.convert_to_numpy(prior.sample(1000, seed=0)).var(axis=0)
 
 
 def has_kl_per_dimension(vae) -> bool:
     """Returns whether the KL of a built VAE has a closed form per latent dimension."""
     posterior = vae.posterior(ops.zeros((1, *vae.input_features)))
-    return _kl_per_dimension(posterior, vae.prior) is not None
-
-
-def _kl_per_dimension(posterior, prior):
-    return getattr(posterior, "kl_divergence_per_dimension", lambda prior: None)(prior)
+    return distributions.has_kl_per_dimension(posterior, vae.prior.distribution())
 
 
 def kl_per_dimension(vae, x, batch_size: int = 128) -> np.ndarray:
@@ -63,15 +59,14 @@ def kl_per_dimension(vae, x, batch_size: int = 128) -> np.ndarray:
     """
 
     def per_dimension(x):
-        posterior = vae.posterior(x)
-        kl = _kl_per_dimension(posterior, vae.prior)
-        if kl is None:
-            raise ValueError(
-                f"The KL of a {type(posterior).__name__} to a {type(vae.prior).__name__} has no "
-                "closed form per dimension; a normal posterior with the standard normal prior has. "
-                "active_units works for every model."
-            )
-        return kl
+        posterior, prior = vae.posterior(x), vae.prior.distribution()
+        if distributions.has_kl_per_dimension(posterior, prior):
+            return distributions.kl_per_dimension(posterior, prior)
+        raise distributions.NoClosedFormError(
+            f"The KL of a {type(posterior).__name__} to a {type(vae.prior).__name__} has no "
+            "closed form per dimension; a normal posterior with the standard normal prior has. "
+            "active_units works for every model."
+        )
 
     kl = vae.compiled_inference(
         "kl_per_dimension", per_dimension, x, vae.input_features, batch_size

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae.backend import synchronizer
+from keras_vae.distributions.seeds import GivenSeed
 from keras_vae.likelihoods.likelihood import Likelihood
 from keras_vae.validation.arguments import check_count
 
@@ -28,22 +29,6 @@ class EncodedDistribution(NamedTuple):
     z_mean: np.ndarray
     z_std: np.ndarray
     params: dict[str, np.ndarray]
-
-
-class GivenSeed(keras.random.SeedGenerator):
-    """Makes of a seed that is a tensor what draws take, in compiled and exported functions.
-
-    Args:
-        seed: two integers, of shape `(2,)`.
-    """
-
-    def __init__(self, seed):
-        # Not Keras's, which makes a variable, as a traced function may not.
-        self.given, self.count = seed, 0
-
-    def next(self, ordered=True):
-        self.count += 1
-        return ops.cast(ops.stack([self.given[0], self.given[1] + self.count]), "uint32")
 
 
 def z_given(vae, x, seed):
@@ -105,7 +90,7 @@ def encode_distribution(
     synchronizer(vae)()
     one = ops.zeros((1, *vae.input_features))
     shapes = {name: tuple(value.shape[1:]) for name, value in vae.posterior_params(one).items()}
-    if vae.posterior(one).std() is None:
+    if "std" not in vae.posterior(one).closed_forms:
         # A flow's networks may be wider than its codes.
         batch_size = min(batch_size, max(1, _MAX_DRAWN // (n_samples * max(128, vae.latent_dim))))
 
@@ -134,8 +119,9 @@ def encode_distribution(
 
 
 def _std(posterior, n_samples, seed):
-    std = posterior.std()
-    return ops.std(posterior.sample(n_samples, GivenSeed(seed)), axis=0) if std is None else std
+    if "std" in posterior.closed_forms:
+        return posterior.std()
+    return ops.std(posterior.sample(n_samples, GivenSeed(seed)), axis=0)
 
 
 def check_seed(draw: bool, seed: int | None) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_vae import evaluation
+from keras_vae import distributions, evaluation
 from keras_vae.model import draws
 from keras_vae.model.connect import (
     posterior_class,
@@ -129,8 +129,7 @@ class Inference:
         check_target_shape(target.shape[1:], self.target_features)
         posterior = self.posterior(x)
         z, log_qz = posterior.code_and_log_prob()
-        kl = posterior.kl_divergence(self.prior)
-        kl = log_qz - self.prior.log_prob(z) if kl is None else kl
+        kl = distributions.kl_divergence(posterior, self.prior.distribution(), z, log_qz)
         return self.likelihood.log_prob(target, self.params_given(z)) - kl
 
     def sample(

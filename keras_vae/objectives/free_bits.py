@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_vae import distributions
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
@@ -48,10 +49,10 @@ class FreeBits(Objective):
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
         floor = self.free_bits
-        kl = None
-        if hasattr(forward.posterior, "kl_divergence_per_dimension"):
-            kl = forward.posterior.kl_divergence_per_dimension(forward.prior)
-        if kl is None:
+        posterior, prior = forward.posterior, forward.prior.distribution()
+        if distributions.has_kl_per_dimension(posterior, prior):
+            kl = distributions.kl_per_dimension(posterior, prior)
+        else:
             kl, floor = terms["kl_loss"][:, None], floor * forward.z.shape[-1]
         floored = ops.sum(ops.maximum(batch_mean(forward.sample_weight, kl), floor))
         loss = terms["reconstruction_loss"] + self.beta * floored

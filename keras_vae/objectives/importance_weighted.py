@@ -7,7 +7,6 @@ from keras import ops
 
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.loss_part import check_has
 from keras_vae.objectives.terms import per_sample
 from keras_vae.validation.arguments import check_choice, check_count
 
@@ -52,9 +51,11 @@ class IWAE(Objective):
         return self.n_samples
 
     def check_posterior(self, posterior):
-        if self.gradient != "reparameterized":
-            check_has(
-                self, posterior, "stop_gradient", f"with {self.gradient} needs q(z|x) at any z"
+        if self.gradient != "reparameterized" and not posterior.knows_any_z:
+            raise ValueError(
+                f"{type(self).__name__} with {self.gradient} needs q(z|x) at any z, which a "
+                f"{posterior.__name__} does not have in closed form. Take "
+                'posterior="diagonal_normal" or "full_covariance_normal".'
             )
 
     def bound(self, log_w, step):

@@ -172,7 +172,7 @@ def _names_of_keras():
 
 def check_has(part: LossPart, posterior: type, method: str, why: str) -> None:
     """Raises a ValueError if the posterior lacks what the part is computed from."""
-    if not hasattr(posterior, method):
+    if method not in posterior.closed_forms:
         raise ValueError(
             f"{type(part).__name__} {why}, which a {posterior.__name__} does not have in "
             'closed form. Take posterior="diagonal_normal" or "full_covariance_normal".'

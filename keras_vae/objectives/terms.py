@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
+from keras_vae import distributions
 from keras_vae.validation.shapes import matches
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 def kl_divergence(posterior, prior, z, log_qz=None):
     """Returns KL(q(z|x) ‖ p(z)) in nats, summed over latent dimensions.
 
-    In closed form where the posterior has one for the prior, else the
-    Monte-Carlo estimate log q(z|x) - log p(z), of the same expectation.
+    In closed form where the two have one, else the Monte-Carlo estimate
+    log q(z|x) - log p(z), of the same expectation.
 
     Args:
         posterior: the posterior of the batch.
-        prior: the prior.
+        prior: the prior, a `keras_vae.priors.Prior`.
         z: draws of the posterior, `(batch, latent_dim)` or
             `(n_samples, batch, latent_dim)`.
         log_qz: log q(z|x) of these draws, where it is known.
@@ -30,11 +31,7 @@ def kl_divergence(posterior, prior, z, log_qz=None):
     Returns:
         Shape `(batch,)`, or `(n_samples, batch)` for an estimate of that many draws.
     """
-    closed_form = posterior.kl_divergence(prior)
-    if closed_form is not None:
-        return closed_form
-    log_qz = posterior.log_prob(z) if log_qz is None else log_qz
-    return log_qz - prior.log_prob(z)
+    return distributions.kl_divergence(posterior, prior.distribution(), z, log_qz)
 
 
 def reconstruction_and_kl(forward: Forward) -> dict:

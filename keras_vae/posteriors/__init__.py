@@ -1,15 +1,15 @@
 """Posteriors of the latent code: q(z|x), each a distribution and the head that gives its params."""
 
-from keras_vae.posteriors.diagonal_normal import DiagonalNormal, DiagonalNormalHead
-from keras_vae.posteriors.flow_posterior import FlowHead, FlowPosterior
-from keras_vae.posteriors.full_covariance_normal import (
-    FullCovarianceNormal,
-    FullCovarianceNormalHead,
-)
+from keras_vae.distributions.normal import DiagonalNormal, FullCovarianceNormal
+from keras_vae.distributions.transformed import FlowPosterior
+from keras_vae.distributions.von_mises_fisher import VonMisesFisher
+from keras_vae.posteriors.base import Posterior, PosteriorHead
+from keras_vae.posteriors.diagonal_normal import DiagonalNormalHead
+from keras_vae.posteriors.flow_posterior import FlowHead
+from keras_vae.posteriors.full_covariance_normal import FullCovarianceNormalHead
 from keras_vae.posteriors.inverse_autoregressive_flow import InverseAutoregressiveFlowHead
 from keras_vae.posteriors.planar_flow import PlanarFlowHead
-from keras_vae.posteriors.posterior import Posterior, PosteriorHead
-from keras_vae.posteriors.von_mises_fisher import VonMisesFisher, VonMisesFisherHead
+from keras_vae.posteriors.von_mises_fisher import VonMisesFisherHead
 from keras_vae.saving.identifiers import resolve
 
 __all__ = [

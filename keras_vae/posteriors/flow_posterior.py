@@ -1,56 +1,7 @@
-"""FlowPosterior: a diagonal normal carried through an invertible map."""
+"""FlowHead: base of the heads of diagonal normals carried through an invertible map."""
 
-from collections.abc import Callable
-
-from keras_vae.posteriors.diagonal_normal import DiagonalNormal
-from keras_vae.posteriors.posterior import Posterior, PosteriorHead
-
-
-class FlowPosterior(Posterior):
-    """z = f(z_0; x), z_0 ~ N(base_mean, exp(base_log_var)).
-
-    log q(z|x) = log q_0(z_0|x) - log |det ∂f/∂z_0| is known for the posterior's
-    own draws, where z_0 is known; another z would need the inverse of f.
-
-    Args:
-        z_mean: f of the base's mean, of shape `(batch, latent_dim)`.
-        base_mean, base_log_var: the base, of the same shape.
-        flow_params: what f takes of x, with the batch as first axis.
-        flow: f, from `(z_0, flow_params)` to z and log |det ∂f/∂z_0|.
-        drawn: a draw z and its log q(z|x), which `log_prob` then knows.
-
-    Reference:
-        Rezende & Mohamed, "Variational inference with normalizing flows", 2015,
-        equation 13.
-    """
-
-    knows_any_z = False
-
-    def __init__(
-        self, z_mean, base_mean, base_log_var, flow_params, flow: Callable, drawn=(None, None)
-    ):
-        self.z_mean = z_mean
-        self.base_distribution = DiagonalNormal(base_mean, base_log_var)
-        self.flow_params = flow_params
-        self.flow = flow
-        self.drawn = drawn
-
-    def base(self):
-        return self.base_distribution.base()
-
-    def from_base(self, z_0):
-        z, log_det = self.flow(z_0, self.flow_params)
-        return z, self.base_distribution.log_prob(z_0) - log_det
-
-    def log_prob(self, z):
-        drawn, log_prob = self.drawn
-        if z is not drawn or z is None:
-            raise ValueError(
-                "A flow posterior knows log q(z|x) of its own draws only, as another z would "
-                "have to be sent backwards through the flow. Take z and its log-probability "
-                "from sample_and_log_prob."
-            )
-        return log_prob
+from keras_vae.distributions.transformed import FlowPosterior
+from keras_vae.posteriors.base import PosteriorHead
 
 
 class FlowHead(PosteriorHead):

@@ -1,6 +1,7 @@
 """Priors of the latent code: p(z)."""
 
 from keras_vae.distributions.tfp import is_distribution
+from keras_vae.priors.base import Prior
 from keras_vae.priors.from_distribution import FromDistribution
 from keras_vae.priors.gaussian_mixture import GaussianMixture
 from keras_vae.priors.real_nvp import RealNVP
@@ -12,6 +13,7 @@ from keras_vae.saving.identifiers import resolve
 __all__ = [
     "FromDistribution",
     "GaussianMixture",
+    "Prior",
     "RealNVP",
     "StandardNormal",
     "UniformOnSphere",

@@ -7,11 +7,11 @@ import numpy as np
 from keras import ops
 
 from keras_vae.distributions import tfp
-from keras_vae.saving.seeded_layer import SeededLayer
+from keras_vae.priors.base import Prior
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class FromDistribution(SeededLayer):
+class FromDistribution(Prior):
     """p(z) is a `tfp.distributions.Distribution` over vectors. TensorFlow backend only.
 
     `VAE(prior=distribution)` is short for this with fixed parameters. A prior
@@ -63,33 +63,22 @@ class FromDistribution(SeededLayer):
             self._start = tfp.check_function("distribution", distribution, weights)
 
     def build(self, input_shape):
-        self.latent_dim = input_shape[-1]
+        super().build(input_shape)
         self._weights_by_name = tfp.add_weights(self, self._start)
-        distribution = self.distribution()
+        distribution = self.distribution().wrapped
         event, batch = tuple(distribution.event_shape), tuple(distribution.batch_shape)
-        if event != (self.latent_dim,) or batch:
+        if event != self.event_shape or batch:
             raise ValueError(
-                f"The prior must be over vectors, with event shape ({self.latent_dim},) and no "
+                f"The prior must be over codes, with event shape {self.event_shape} and no "
                 f"batch shape; {distribution.name} has event shape {event} and batch shape "
                 f"{batch}. tfd.Independent turns batch axes into the event."
             )
 
-    def distribution(self):
-        """Returns the `tfp.distributions.Distribution` of the current weights."""
+    def distribution(self) -> tfp.FromTFP:
         if self.function is None:
-            return self._fixed
-        return self.function(
-            **{name: ops.convert_to_tensor(w) for name, w in self._weights_by_name.items()}
-        )
-
-    def log_prob(self, z):
-        """Returns log p(z) in nats, of the shape of `z` without its last axis."""
-        return self.distribution().log_prob(ops.convert_to_tensor(z, "float32"))
-
-    def sample(self, n: int, seed: int | None = None):
-        """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
-        generator = self.generator(seed)
-        return self.distribution().sample(n, seed=ops.cast(generator.next(), "int32"))
+            return tfp.FromTFP(self._fixed)
+        weights = {name: ops.convert_to_tensor(w) for name, w in self._weights_by_name.items()}
+        return tfp.FromTFP(self.function(**weights))
 
     def get_config(self):
         if self.function is None:

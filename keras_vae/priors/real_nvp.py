@@ -1,19 +1,17 @@
 """RealNVP prior: a normal carried through affine coupling layers, learned with the model."""
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.backend import normal
+from keras_vae import distributions
 from keras_vae.networks.stack import Stack
-from keras_vae.saving.seeded_layer import SeededLayer
-from keras_vae.validation.arguments import check_count, check_shape, plain
+from keras_vae.priors.base import Prior
+from keras_vae.validation.arguments import check_count, check_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class RealNVP(SeededLayer):
+class RealNVP(Prior):
     """p(z) = N(f(z); 0, I) |det ∂f/∂z|, f a stack of affine coupling layers.
 
     Each layer keeps every second dimension and maps the others,
@@ -33,8 +31,6 @@ class RealNVP(SeededLayer):
         Dinh et al., "Density estimation using Real NVP", 2017, section 3.
     """
 
-    support = "real"
-
     def __init__(
         self,
         n_layers: int = 4,
@@ -47,6 +43,7 @@ class RealNVP(SeededLayer):
         self.units = check_shape("units", units)
 
     def build(self, input_shape):
+        super().build(input_shape)
         self.latent_dim = input_shape[-1]
         self.networks = []
         for _ in range(self.n_layers):
@@ -68,20 +65,20 @@ class RealNVP(SeededLayer):
     def _keep(self, i):
         return ops.array(np.arange(self.latent_dim) % 2 == i % 2, "float32")
 
-    def log_prob(self, z):
-        """Returns log p(z) in nats, of the shape of `z` without its last axis."""
-        z, log_det = ops.convert_to_tensor(z, "float32"), 0.0
+    def distribution(self) -> distributions.Transformed:
+        standard = distributions.StandardNormal(self.event_shape)
+        return distributions.Transformed(standard, self._from_standard, self._to_standard)
+
+    def _to_standard(self, z):
+        log_det = 0.0
         for i in range(self.n_layers):
             keep = self._keep(i)
             shift, log_scale = self._shift_and_log_scale(i, keep * z, keep)
             z = (z - shift) * ops.exp(-log_scale)
             log_det = log_det - ops.sum(log_scale, axis=-1)
-        return log_det - 0.5 * ops.sum(ops.square(z) + math.log(2.0 * math.pi), axis=-1)
+        return z, log_det
 
-    def sample(self, n: int, seed: int | None = None):
-        """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
-        seed = self.seed_generator if seed is None else plain(seed)
-        z = normal((n, self.latent_dim), seed)
+    def _from_standard(self, z):
         for i in reversed(range(self.n_layers)):
             keep = self._keep(i)
             shift, log_scale = self._shift_and_log_scale(i, keep * z, keep)

@@ -1,22 +1,19 @@
 """VampPrior: a mixture of the posteriors of learned pseudo-inputs."""
 
-import math
 from collections.abc import Callable
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_vae import distributions
 from keras_vae.numerics.straight_through import bounded
-from keras_vae.saving.seeded_layer import SeededLayer
+from keras_vae.priors.base import Prior
 from keras_vae.validation.arguments import check_choice, check_count, plain
-
-# Rows of one draw, as a covariance per row takes memory.
-_MAX_ROWS = 4096
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class VampPrior(SeededLayer):
+class VampPrior(Prior):
     """p(z) = 1/K Σ_k q(z|u_k): the encoder's posteriors of K learned inputs u_k.
 
     The KL from a posterior has no closed form and is estimated by the draw.
@@ -44,6 +41,8 @@ class VampPrior(SeededLayer):
         >>> prior = VampPrior(pseudo_inputs=x_train[:200])
     """
 
+    support = None  # that of the posterior, whatever it is
+
     def __init__(
         self,
         n_components: int = 100,
@@ -64,10 +63,6 @@ class VampPrior(SeededLayer):
             value_range = (float(np.nanmin(given)), float(np.nanmax(given)))
         self.value_range = None if value_range is None else plain(tuple(value_range))
         self._posterior_of = None
-
-    @property
-    def support(self):
-        return None  # that of the posterior, whatever it is
 
     def check_posterior(self, posterior: type) -> None:
         """Raises a ValueError for a flow posterior, see the class."""
@@ -96,34 +91,20 @@ class VampPrior(SeededLayer):
     def build(self, input_shape):
         if self._posterior_of is None:
             raise ValueError("A VampPrior is built by its VAE, whose encoder it uses.")
+        super().build(input_shape)
         low, high = self.value_range or (-1.0, 1.0)
         noise = keras.initializers.TruncatedNormal(0.5 * (low + high), 0.25 * (high - low))
         start = noise if self.pseudo_inputs is None else _Constant(self.pseudo_inputs)
         shape = (self.n_components, *self._input_features)
         self.inputs = self.add_weight(shape, start, name="pseudo_inputs")
 
-    def _components(self, inputs):
-        """Returns the posterior of pseudo-inputs, clipped to their range."""
-        return self._posterior_of(
+    def distribution(self) -> distributions.Mixture:
+        inputs = ops.convert_to_tensor(self.inputs)
+        # The encoder sees each pseudo-input once, whatever is drawn.
+        components = self._posterior_of(
             bounded(inputs, *self.value_range) if self.value_range else inputs
         )
-
-    def log_prob(self, z):
-        """Returns log p(z) in nats, of the shape of `z` without its last axis."""
-        z = ops.expand_dims(ops.convert_to_tensor(z, "float32"), -2)
-        per_component = self._components(ops.convert_to_tensor(self.inputs)).log_prob(z)
-        return ops.logsumexp(per_component, axis=-1) - math.log(self.n_components)
-
-    def sample(self, n: int, seed: int | None = None):
-        """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
-        seed = self.generator(seed)
-        component = keras.random.randint((n,), 0, self.n_components, seed=seed)
-        # The encoder sees each pseudo-input once, whatever n is.
-        posterior = self._components(ops.convert_to_tensor(self.inputs))
-        if not isinstance(n, int) or n <= _MAX_ROWS:
-            return posterior.take(component).sample(1, seed)[0]
-        parts = (component[i : i + _MAX_ROWS] for i in range(0, n, _MAX_ROWS))
-        return ops.concatenate([posterior.take(part).sample(1, seed)[0] for part in parts])
+        return distributions.Mixture(ops.zeros((self.n_components,)), components)
 
     def get_build_config(self):
         return None  # The VAE builds it, having connected it.

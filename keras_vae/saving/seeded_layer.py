@@ -3,10 +3,11 @@
 import keras
 from keras import ops
 
+from keras_vae.numerics.float32_layer import Float32Layer
 from keras_vae.validation.arguments import plain
 
 
-class SeededLayer(keras.layers.Layer):
+class SeededLayer(Float32Layer):
     """Base of the layers that draw random numbers.
 
     It owns a `keras.random.SeedGenerator` and writes its state into weight
@@ -20,7 +21,6 @@ class SeededLayer(keras.layers.Layer):
     """
 
     def __init__(self, seed: int | None = None, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.seed = plain(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)

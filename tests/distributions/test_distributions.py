@@ -7,6 +7,7 @@ from helpers import assert_close, to_numpy
 from scipy import stats
 
 import keras_vae as kv
+from keras_vae.distributions import Distribution
 from keras_vae.objectives import kl_divergence
 from keras_vae.posteriors import DiagonalNormal
 
@@ -60,9 +61,18 @@ def test_kl_agrees_with_tensorflow_probability(prior):
 
 
 def test_kl_without_a_closed_form_is_estimated(prior):
-    class WideNormal:
-        def log_prob(self, z):
+    class Wide(Distribution):
+        event_shape = (3,)
+
+        def _log_prob(self, z):
             return keras.ops.sum(-0.5 * (z / 2.0) ** 2 - np.log(2.0 * np.sqrt(2 * np.pi)), -1)
+
+        def _sample(self, n, seed):
+            raise NotImplementedError
+
+    class WideNormal(kv.priors.Prior):
+        def distribution(self):
+            return Wide()
 
     posterior = DiagonalNormal(MEAN, LOG_VAR)
     estimate = to_numpy(kl_divergence(posterior, WideNormal(), posterior.sample(20_000, seed=0)))

@@ -47,9 +47,9 @@ def makes_sense(objective, posterior, prior) -> bool:
     if prior == "vamp" and not distribution.knows_any_z:
         return False
     if objective == "beta_tc_vae":
-        return hasattr(distribution, "marginal_log_prob")
+        return "marginal_log_prob" in distribution.closed_forms
     if objective == "dip_vae":
-        return hasattr(distribution, "covariance")
+        return "covariance" in distribution.closed_forms
     return not (objective == "factor_vae" and distribution.support == "sphere")
 
 

@@ -264,12 +264,9 @@ def test_parts_of_another_kind():
 
 @pytest.mark.parametrize("support", ["unsaid", "simplex"])
 def test_a_prior_that_does_not_say_where_it_lives_suits_no_spherical_posterior(support):
-    class Prior(keras.layers.Layer):
-        def log_prob(self, z):
-            return ops.sum(-ops.square(z), axis=-1)
-
-        def sample(self, n, seed=None):
-            return ops.zeros((n, 3))
+    class Prior(kv.priors.Prior):
+        def distribution(self):
+            return kv.distributions.StandardNormal(self.event_shape)
 
     if support != "unsaid":
         Prior.support = support

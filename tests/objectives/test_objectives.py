@@ -430,6 +430,7 @@ def train_critic(objective, x, z):
     """Trains the auxiliary network alone, codes and reconstruction being constant."""
 
     prior, likelihood = kv.priors.StandardNormal(), kv.likelihoods.Gaussian()
+    prior.build(z.shape)
 
     class Critic(keras.Model):
         def __init__(self):

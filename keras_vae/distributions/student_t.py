@@ -1,0 +1,67 @@
+"""The Student-t distribution, with tails that fall as a power."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_vae.distributions.base import Distribution
+
+
+def log_density(x, mean, scale, degrees_of_freedom: float):
+    """Returns the log-density of a Student-t around `mean` at each number of x.
+
+    Args:
+        x, mean, scale: tensors that go together, or numbers.
+        degrees_of_freedom: ν, a number.
+    """
+    nu = degrees_of_freedom
+    log_normalizer = math.lgamma(0.5 * nu) - math.lgamma(0.5 * (nu + 1.0))
+    log_normalizer = log_normalizer + 0.5 * math.log(nu * math.pi) + ops.log(scale)
+    tail = 0.5 * (nu + 1.0) * ops.log1p(ops.square((x - mean) / scale) / nu)
+    return -tail - log_normalizer
+
+
+def standard_draws(shape, degrees_of_freedom: float, seed):
+    """Draws from the Student-t of mean 0 and scale 1.
+
+    Args:
+        shape: of the draws.
+        degrees_of_freedom: ν.
+        seed: a `keras.random.SeedGenerator` or `None`.
+    """
+    normal = keras.random.normal(shape, dtype="float32", seed=seed)
+    half_nu = 0.5 * degrees_of_freedom
+    chi_square = 2.0 * keras.random.gamma(shape, half_nu, dtype="float32", seed=seed)
+    return normal * ops.sqrt(degrees_of_freedom / ops.maximum(chi_square, 1e-30))
+
+
+class StudentT(Distribution):
+    """Independent Student-t's, without a batch.
+
+    Args:
+        mean, scale: μ and σ, each of shape `event_shape`.
+        degrees_of_freedom: ν of each; the smaller, the heavier the tails.
+    """
+
+    closed_forms = frozenset({"mode", "marginal_log_prob"})
+
+    def __init__(self, mean, scale, degrees_of_freedom: float):
+        self.loc = ops.convert_to_tensor(mean, "float32")
+        self.scale = ops.convert_to_tensor(scale, "float32")
+        self.degrees_of_freedom = float(degrees_of_freedom)
+        self.event_shape = tuple(self.loc.shape)
+
+    def mode(self):
+        return self.loc
+
+    def marginal_log_prob(self, z):
+        z = ops.convert_to_tensor(z, "float32")
+        return log_density(z, self.loc, self.scale, self.degrees_of_freedom)
+
+    def _log_prob(self, z):
+        return self.sum_over_event(self.marginal_log_prob(z))
+
+    def _sample(self, n, seed):
+        noise = standard_draws((n, *self.event_shape), self.degrees_of_freedom, seed)
+        return self.loc + self.scale * noise

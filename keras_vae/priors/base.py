@@ -1,0 +1,76 @@
+"""Prior: the abstract class of every prior of the code."""
+
+import abc
+from collections.abc import Callable
+
+from keras_vae.distributions.base import Distribution
+from keras_vae.saving.seeded_layer import SeededLayer
+from keras_vae.validation.arguments import plain
+
+
+class Prior(SeededLayer, abc.ABC):
+    """p(z): a layer that has the weights, if any, and makes of them a distribution.
+
+    To write one, inherit, register the class with
+    `keras.saving.register_keras_serializable` so that it can be saved, and define
+
+    1. `distribution()`: a `keras_vae.distributions.Distribution` over draws of
+       `self.event_shape`, made of the weights as they are now;
+    2. `build(input_shape)`, where it has weights: call `super().build(input_shape)`,
+       which sets `event_shape`, and then `add_weight`;
+    3. `get_config`, where its constructor takes arguments: those and
+       `super().get_config()`;
+    4. `support`, where it does not live on all of R^d.
+
+    The KL from a posterior is estimated by the draw, unless the pair of distributions
+    has a closed form (`keras_vae.distributions.register_kl`). The smallest example:
+
+        >>> @keras.saving.register_keras_serializable()
+        ... class LearnedScale(Prior):
+        ...     def build(self, input_shape):
+        ...         super().build(input_shape)
+        ...         self.log_var = self.add_weight(self.event_shape, "zeros", name="log_var")
+        ...     def distribution(self):
+        ...         log_var = ops.convert_to_tensor(self.log_var)
+        ...         return Independent(ops.zeros_like(log_var), log_var)
+
+    The VAE builds its prior; on its own, call `build((None, latent_dim))`.
+
+    Args:
+        seed: an integer, or `None` for a seed that
+            `keras.utils.set_random_seed` controls.
+
+    Attributes:
+        support: `"real"` for a prior on all of R^d, `"sphere"` for one on the unit
+            sphere, `None` for one that follows the posterior.
+        event_shape: the shape of one code, such as `(latent_dim,)`, once built.
+    """
+
+    support: str | None = "real"
+    event_shape: tuple[int, ...]
+
+    def build(self, input_shape):
+        self.event_shape = tuple(input_shape[1:])
+
+    @abc.abstractmethod
+    def distribution(self) -> Distribution:
+        """Returns p(z) of the weights as they are now."""
+
+    def log_prob(self, z):
+        """Returns log p(z) in nats, of the shape of `z` without the axes of the code."""
+        return self.distribution().log_prob(z)
+
+    def sample(self, n: int, seed: int | None = None):
+        """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
+        return self.distribution().sample(n, self.seed_generator if seed is None else plain(seed))
+
+    def check_posterior(self, posterior: type[Distribution]) -> None:
+        """Raises a ValueError if the prior makes no sense with this class of posterior."""
+
+    def connect(self, posterior_of: Callable, input_features: tuple) -> None:
+        """Is told of the encoder by the VAE before it builds the prior.
+
+        Args:
+            posterior_of: from inputs, `(n, *features)`, to their posterior.
+            input_features: shape of one input.
+        """
