@@ -99,7 +99,7 @@ class VariationalEncoder(keras.layers.Layer):
 
     def posterior(self, outputs: dict) -> posteriors.Posterior:
         """Returns the posterior of parameters given by name."""
-        return self.head.posterior(outputs)
+        return self.head.distribution(outputs)
 
     def call(self, inputs, n_samples=None, training=None):
         params = self.posterior_params(inputs, bool(training))

@@ -94,7 +94,7 @@ def log_likelihood(
 
 
 def _check(vae, x, y=None):
-    missing = getattr(vae.likelihood, "takes_missing", False)
+    missing = vae.likelihood.takes_missing
     for name, array in (("x", x), ("y", y)):
         if array is not None:
             check_array(name, array, allow_nan=missing)

@@ -1,5 +1,8 @@
 """Likelihoods of the data given a latent code: log p(x|z)."""
 
+import keras
+
+from keras_vae.likelihoods.base import Likelihood
 from keras_vae.likelihoods.bernoulli import Bernoulli
 from keras_vae.likelihoods.categorical import Categorical
 from keras_vae.likelihoods.continuous_bernoulli import ContinuousBernoulli
@@ -9,7 +12,6 @@ from keras_vae.likelihoods.from_distribution import FromDistribution
 from keras_vae.likelihoods.from_function import FromFunction
 from keras_vae.likelihoods.gaussian import Gaussian
 from keras_vae.likelihoods.laplace import Laplace
-from keras_vae.likelihoods.likelihood import Likelihood
 from keras_vae.likelihoods.masked import Masked
 from keras_vae.likelihoods.negative_binomial import NegativeBinomial
 from keras_vae.likelihoods.poisson import Poisson
@@ -55,6 +57,6 @@ def get(identifier) -> Likelihood:
         ValueError: for an unknown name; the message lists the known ones.
         TypeError: for anything else that is not a likelihood.
     """
-    if callable(identifier) and not hasattr(identifier, "log_prob"):
+    if callable(identifier) and not isinstance(identifier, (type, keras.layers.Layer)):
         return FromFunction(identifier)
-    return resolve(identifier, NAMES, kind="likelihood", methods=("log_prob", "mean"))
+    return resolve(identifier, NAMES, Likelihood)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import (
+from keras_vae.likelihoods.base import (
     Likelihood,
     check_logits_or_probabilities,
     check_unit_interval,

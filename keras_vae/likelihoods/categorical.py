@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood, check_logits_or_probabilities
+from keras_vae.likelihoods.base import Likelihood, check_logits_or_probabilities
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

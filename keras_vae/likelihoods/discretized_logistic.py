@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood, check_unit_interval
+from keras_vae.likelihoods.base import Likelihood, check_unit_interval
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.validation.arguments import check_count
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_vae.distributions.seeds import generator
+from keras_vae.likelihoods.base import Likelihood, check_unit_interval
 from keras_vae.likelihoods.discretized_logistic import (
     bound_log_scale,
     check_n_levels,
@@ -10,7 +12,6 @@ from keras_vae.likelihoods.discretized_logistic import (
     draw_level,
     log_prob_of_level,
 )
-from keras_vae.likelihoods.likelihood import Likelihood, check_unit_interval
 from keras_vae.validation.arguments import check_count
 
 
@@ -53,7 +54,7 @@ class DiscretizedLogisticMixture(Likelihood):
         return ops.sum(ops.softmax(logits, axis=-2) * clipped_mean(means, log_scales), axis=-2)
 
     def sample(self, params, seed=None):
-        seed = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed
+        seed = generator(seed)
         logits, means, log_scales = self._components(params)
         logits = ops.swapaxes(logits, -2, -1)
         flat = ops.reshape(logits, (-1, self.n_components))

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae.distributions import tfp
-from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.likelihoods.base import Likelihood
 from keras_vae.validation.arguments import check_count
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.likelihoods.base import Likelihood
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.distributions.normal import log_density
+from keras_vae.likelihoods.base import Likelihood
 from keras_vae.likelihoods.optimal_variance import (
     errors_per_row,
     variance_of_bound,
@@ -125,8 +126,7 @@ class Gaussian(Likelihood):
         log_unit = 0.0
         if self.units is not None:
             target, log_unit = self.units.standardized(target), ops.log(self.units.scale)
-        error = ops.square((target - mean) * ops.exp(-0.5 * log_var))
-        return -0.5 * (error + log_var + math.log(2.0 * math.pi)) - log_unit
+        return log_density(target, mean, log_var) - log_unit
 
     def mean(self, params):
         return self._restored(self._mean_and_log_var(params)[0])

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.likelihoods.base import Likelihood
 from keras_vae.validation.arguments import check_positive
 
 

@@ -5,9 +5,9 @@ import numpy as np
 from keras import ops
 
 from keras_vae import likelihoods
+from keras_vae.likelihoods.base import Likelihood
 from keras_vae.likelihoods.from_function import FromFunction
-from keras_vae.likelihoods.likelihood import Likelihood
-from keras_vae.training.likelihood_updates import end_step, update
+from keras_vae.training.likelihood_updates import update
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -55,8 +55,12 @@ class Masked(Likelihood):
             self.likelihood.build(input_shape)
 
     @property
+    def can_draw(self):
+        return self.likelihood.can_draw
+
+    @property
     def follows_epochs(self):
-        return getattr(self.likelihood, "follows_epochs", False)
+        return self.likelihood.follows_epochs
 
     def begin_epoch(self):
         self.likelihood.begin_epoch()
@@ -65,14 +69,14 @@ class Masked(Likelihood):
         self.likelihood.end_epoch()
 
     def look_at(self, target):
-        if hasattr(self.likelihood, "look_at") and not np.isnan(target).all():
+        if not np.isnan(target).all():
             self.likelihood.look_at(target)
 
     def update(self, target, params, mask=None, **kwargs):
         update(self.likelihood, target, params, mask=_observed(target, mask), **kwargs)
 
     def end_step(self):
-        end_step(self.likelihood)
+        self.likelihood.end_step()
 
     def log_prob(self, target, params, mask=None):
         return self.likelihood.log_prob(target, params, _observed(target, mask))

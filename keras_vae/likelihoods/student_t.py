@@ -1,11 +1,11 @@
 """Student-t likelihood with given scale and degrees of freedom, for heavy-tailed data."""
 
-import math
-
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.distributions import student_t
+from keras_vae.distributions.seeds import generator
+from keras_vae.likelihoods.base import Likelihood
 from keras_vae.validation.arguments import check_positive
 
 
@@ -29,25 +29,15 @@ class StudentT(Likelihood):
         self.data_scale = self.scale
 
     def log_prob_per_feature(self, target, params):
-        nu = self.degrees_of_freedom
-        log_normalizer = (
-            math.lgamma(0.5 * nu)
-            - math.lgamma(0.5 * (nu + 1.0))
-            + 0.5 * math.log(nu * math.pi)
-            + math.log(self.scale)
-        )
-        tail = 0.5 * (nu + 1.0) * ops.log1p(ops.square((target - params) / self.scale) / nu)
-        return -tail - log_normalizer
+        return student_t.log_density(target, params, self.scale, self.degrees_of_freedom)
 
     def mean(self, params):
         return ops.cast(params, "float32")
 
     def sample(self, params, seed=None):
-        mean, nu = self.mean(params), self.degrees_of_freedom
-        seed = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed
-        normal = keras.random.normal(ops.shape(mean), seed=seed)
-        chi_square = 2.0 * keras.random.gamma(ops.shape(mean), 0.5 * nu, seed=seed)
-        return mean + self.scale * normal * ops.sqrt(nu / ops.maximum(chi_square, 1e-30))
+        mean = self.mean(params)
+        noise = student_t.standard_draws(ops.shape(mean), self.degrees_of_freedom, generator(seed))
+        return mean + self.scale * noise
 
     def get_config(self):
         return {

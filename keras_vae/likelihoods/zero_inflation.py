@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.likelihoods.likelihood import Likelihood
+from keras_vae.distributions.seeds import generator
+from keras_vae.likelihoods.base import Likelihood
 
 
 class ZeroInflatable(Likelihood):
@@ -46,7 +47,7 @@ class ZeroInflatable(Likelihood):
         return mean if logit is None else mean * ops.sigmoid(-logit)
 
     def sample(self, params, seed=None):
-        seed = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed
+        seed = generator(seed)
         *blocks, logit = self._blocks_and_logit(params)
         draws = self.sample_count(*blocks, seed=seed)
         if logit is None:

@@ -17,8 +17,7 @@ def check_parts(encoder, decoder, prior, objective) -> None:
         check_latent_dim(encoder.latent_dim, decoder)
     posterior = posterior_class(encoder)
     check_support(prior, posterior)
-    if hasattr(prior, "check_posterior"):
-        prior.check_posterior(posterior)
+    prior.check_posterior(posterior)
     objective.check_names()
     for part in objective.parts():
         part.check_posterior(posterior)
@@ -33,8 +32,7 @@ def check_support(prior, posterior: type[Posterior]) -> None:
     """Raises a ValueError if prior and posterior live on different spaces."""
     where = {"real": "all of R^d", "sphere": "the unit sphere", None: "where the posterior does"}
     name = type(prior).__name__
-    # A prior that does not say is on R^d, where most are.
-    support = getattr(prior, "support", "real")
+    support = prior.support
     if support not in where:
         raise ValueError(
             f"{name}.support must be 'real' for a prior on all of R^d, 'sphere' for one on the "
@@ -52,7 +50,7 @@ def check_support(prior, posterior: type[Posterior]) -> None:
 
 def posterior_class(encoder) -> type[Posterior]:
     """Returns the class of the posterior that an encoder describes."""
-    return encoder.head.distribution if hasattr(encoder, "head") else DiagonalNormal
+    return encoder.head.distribution_class if hasattr(encoder, "head") else DiagonalNormal
 
 
 def check_regularizer(regularizer) -> None:
@@ -130,13 +128,13 @@ def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
             "keras.layers.Concatenate(axis=-1)([mean, log_var])."
         )
     *features, last = params.shape[1:]
-    per_feature = getattr(likelihood, "params_per_feature", 1)
+    per_feature = likelihood.params_per_feature
     if last is not None and last % per_feature:
         raise ValueError(
             f"The likelihood needs {per_feature} params per feature, but the last axis of the "
             f"decoder's output has {last}, which is no multiple of that."
         )
-    if hasattr(likelihood, "check_params") and not is_tracing():
+    if not is_tracing():
         params = _params_of_random_codes(decoder, latent_dim)
         if params.size:
             likelihood.check_params(params)

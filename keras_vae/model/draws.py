@@ -10,7 +10,6 @@ from keras import ops
 
 from keras_vae.backend import synchronizer
 from keras_vae.distributions.seeds import GivenSeed
-from keras_vae.likelihoods.likelihood import Likelihood
 from keras_vae.validation.arguments import check_count
 
 # Numbers that the draws of one compiled call may hold: 16 MB of float32.
@@ -135,13 +134,8 @@ def check_seed(draw: bool, seed: int | None) -> None:
 
 def check_can_draw(likelihood) -> None:
     """Raises a ValueError if the likelihood has no draws."""
-    part = getattr(likelihood, "likelihood", likelihood)  # what a Masked masks
-    if getattr(type(part), "sample", Likelihood.sample) is Likelihood.sample:
-        raise ValueError(
-            f"{type(part).__name__} has a log-probability and a mean, but no draws of x. "
-            "Subclass keras_vae.likelihoods.Likelihood with a method sample(params, seed), or "
-            "take the mean of p(x|z), without draw=True."
-        )
+    if not likelihood.can_draw:
+        likelihood.sample(None)  # says why
 
 
 def fresh_seed() -> int:

@@ -170,11 +170,10 @@ class VAE(Fitting, Inference, Saving, keras.Model):
             self.encoder, self.decoder, self.likelihood, input_shape
         )
         self.input_features = tuple(input_shape[1:])
-        if hasattr(self.prior, "connect"):
-            self.prior.connect(self._posterior_again, self.input_features)
+        self.prior.connect(self._posterior_again, self.input_features)
         if not self.prior.built:
             self.prior.build((None, self.latent_dim))
-        if isinstance(self.likelihood, keras.layers.Layer) and not self.likelihood.built:
+        if not self.likelihood.built:
             self.likelihood.build((None, *self.target_features))
         synchronize = backend.synchronizer(self)
         for part in self.objective.parts():
@@ -218,7 +217,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             return x
         x = ops.cast(x, self.compute_dtype)
-        if getattr(self.likelihood, "takes_missing", False):
+        if self.likelihood.takes_missing:
             x = ops.where(ops.isnan(x), ops.zeros_like(x), x)
         return x
 

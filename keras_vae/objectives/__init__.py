@@ -73,18 +73,12 @@ def get(identifier):
         ValueError: for an unknown name; the message lists the known ones.
         TypeError: for anything else that is not an objective.
     """
-    objective = resolve(identifier, NAMES, kind="objective", methods=("terms",))
-    if isinstance(objective, Penalty):
+    if isinstance(identifier, Penalty):
         raise TypeError(
-            f"{type(objective).__name__} is a penalty, which is added to a bound: "
-            f"keras_vae.objectives.ELBO() + {type(objective).__name__}(...)."
+            f"{type(identifier).__name__} is a penalty, which is added to a bound: "
+            f"keras_vae.objectives.ELBO() + {type(identifier).__name__}(...)."
         )
-    if not isinstance(objective, Objective):
-        raise TypeError(
-            f"An objective is a name ({', '.join(sorted(NAMES))}) or an object whose class "
-            f"inherits keras_vae.objectives.Objective; received {objective!r}."
-        )
-    return objective
+    return resolve(identifier, NAMES, Objective)
 
 
 def from_arguments(objective, beta, kl_divergence):

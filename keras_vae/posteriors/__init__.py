@@ -44,4 +44,4 @@ def get(identifier) -> PosteriorHead:
         ValueError: for an unknown name; the message lists the known ones.
         TypeError: for anything else that is not a head.
     """
-    return resolve(identifier, NAMES, kind="posterior", methods=("posterior", "param_names"))
+    return resolve(identifier, NAMES, PosteriorHead, kind="posterior")

@@ -18,7 +18,7 @@ class DiagonalNormalHead(PosteriorHead):
     that float16 and early training cannot overflow; the gradient passes through.
     """
 
-    distribution = DiagonalNormal
+    distribution_class = DiagonalNormal
     param_names = ("z_mean", "z_log_var")
 
     def build(self, input_shape):

@@ -1,5 +1,7 @@
 """FlowHead: base of the heads of diagonal normals carried through an invertible map."""
 
+import abc
+
 from keras_vae.distributions.transformed import FlowPosterior
 from keras_vae.posteriors.base import PosteriorHead
 
@@ -11,10 +13,11 @@ class FlowHead(PosteriorHead):
     gives `flow_params`, and defines `flow`.
     """
 
-    distribution = FlowPosterior
+    distribution_class = FlowPosterior
     param_names = ("z_mean", "base_mean", "base_log_var", "flow_params")
     draw_names = ("z_log_prob", "z")
 
+    @abc.abstractmethod
     def flow(self, z_0, flow_params):
         """Maps z_0 to z.
 
@@ -26,7 +29,6 @@ class FlowHead(PosteriorHead):
             z of the shape of `z_0`, and log |det ∂z/∂z_0|, of that shape
             without the last axis.
         """
-        raise NotImplementedError
 
     def with_flow_params(self, base: dict, flow_params) -> dict:
         """Returns the parameters in the order of `param_names`."""
@@ -34,7 +36,7 @@ class FlowHead(PosteriorHead):
         values = (z_mean, base["z_mean"], base["z_log_var"], flow_params)
         return dict(zip(self.param_names, values, strict=True))
 
-    def posterior(self, outputs):
+    def distribution(self, outputs):
         params = (outputs[name] for name in self.param_names)
         drawn = (outputs.get("z"), outputs.get("z_log_prob"))
         return FlowPosterior(*params, self.flow, drawn)

@@ -19,7 +19,7 @@ class FullCovarianceNormalHead(PosteriorHead):
     diagonal as the posterior's scale is small; it starts at 0.
     """
 
-    distribution = FullCovarianceNormal
+    distribution_class = FullCovarianceNormal
     param_names = ("z_mean", "z_scale_tril")
 
     def build(self, input_shape):

@@ -16,7 +16,7 @@ class VonMisesFisherHead(PosteriorHead):
     `latent_dim` is the dimension of the space around the sphere, at least 2.
     """
 
-    distribution = VonMisesFisher
+    distribution_class = VonMisesFisher
     param_names = ("z_mean", "z_concentration")
 
     def build(self, input_shape):

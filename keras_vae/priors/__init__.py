@@ -30,7 +30,7 @@ NAMES = {
 }
 
 
-def get(identifier):
+def get(identifier) -> Prior:
     """Returns the prior that a name, a config, a TFP distribution or a prior stands for.
 
     Raises:
@@ -39,4 +39,4 @@ def get(identifier):
     """
     if is_distribution(identifier):
         return FromDistribution(identifier)
-    return resolve(identifier, NAMES, kind="prior", methods=("log_prob", "sample"))
+    return resolve(identifier, NAMES, Prior)

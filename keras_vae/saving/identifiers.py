@@ -5,30 +5,39 @@ import copy
 import keras
 
 
-def resolve(identifier, names: dict[str, type], kind: str, methods: tuple[str, ...]):
+def resolve(identifier, names: dict[str, type], cls: type, kind: str | None = None):
     """Returns the part that `identifier` stands for.
 
     Args:
         identifier: a name among `names`, a serialized config, or the part.
         names: the classes that have a name.
-        kind: what the part is called in errors, such as `"likelihood"`.
-        methods: the methods that a part of this kind must have.
+        cls: the class that a part of this kind inherits from.
+        kind: what the part is called in errors; by default as the class.
 
     Raises:
         ValueError: for an unknown name; the message lists the known ones.
-        TypeError: if the result lacks one of the methods.
+        TypeError: if the result is not of that class.
     """
+    kind = kind or cls.__name__.lower()
+    known = ", ".join(repr(name) for name in sorted(names))
     if isinstance(identifier, str):
         if identifier not in names:
-            known = ", ".join(repr(name) for name in sorted(names))
             raise ValueError(f"Unknown {kind} {identifier!r}. Known names: {known}.")
         return names[identifier]()
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(copy.deepcopy(identifier))
-    missing = [method for method in methods if not hasattr(identifier, method)]
-    if missing or isinstance(identifier, type):
-        raise TypeError(
-            f"A {kind} is a name ({', '.join(sorted(names))}) or an object with the methods "
-            f"{', '.join(methods)}; received {identifier!r}."
-        )
-    return identifier
+    if isinstance(identifier, cls):
+        return identifier
+    public = ".".join([*cls.__module__.split(".")[:2], cls.__name__])
+    hint = (
+        f"call it: {identifier.__name__}()"
+        if _is_subclass(identifier, cls)
+        else (f"a {kind} of your own inherits from {public}, whose docstring says how")
+    )
+    raise TypeError(
+        f"A {kind} is a name ({known}) or a {public}; received {identifier!r}. To mend it, {hint}."
+    )
+
+
+def _is_subclass(value, cls):
+    return isinstance(value, type) and issubclass(value, cls)

@@ -21,11 +21,11 @@ def during(training: bool, forward, objective, sample_weight):
         yield
         return
     likelihood, bound = forward.likelihood, None
-    if getattr(likelihood, "follows_epochs", False):
+    if likelihood.follows_epochs:
         bound = objective.bound_given(forward)
     update(likelihood, forward.target, forward.params, sample_weight=sample_weight, bound=bound)
     yield
-    end_step(likelihood)
+    likelihood.end_step()
 
 
 def look_at(likelihood, target, sample_weight) -> None:
@@ -37,19 +37,11 @@ def look_at(likelihood, target, sample_weight) -> None:
 
 
 def update(likelihood, target, params, **kwargs) -> None:
-    """Calls `likelihood.update`, if there is one, with those arguments that it takes."""
-    if not hasattr(likelihood, "update"):
-        return
+    """Calls `likelihood.update` with those arguments that it takes."""
     names = inspect.signature(likelihood.update).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in names.values()):
         kwargs = {name: value for name, value in kwargs.items() if name in names}
     likelihood.update(target, params, **kwargs)
-
-
-def end_step(likelihood) -> None:
-    """Calls `likelihood.end_step`, if there is one."""
-    if hasattr(likelihood, "end_step"):
-        likelihood.end_step()
 
 
 class Epochs(keras.callbacks.Callback):
@@ -64,7 +56,7 @@ class Epochs(keras.callbacks.Callback):
 
 def with_epochs(vae, callbacks):
     """Returns the callbacks of a `fit`, with `Epochs` first if the likelihood follows them."""
-    if not getattr(vae.likelihood, "follows_epochs", False):
+    if not vae.likelihood.follows_epochs:
         return callbacks
     epochs = Epochs()
     if not isinstance(callbacks, keras.callbacks.CallbackList):

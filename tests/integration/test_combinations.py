@@ -40,7 +40,7 @@ def make(names, registry):
 
 def makes_sense(objective, posterior, prior) -> bool:
     """The rules, in terms of what the parts say of themselves."""
-    distribution = kv.posteriors.NAMES[posterior].distribution
+    distribution = kv.posteriors.NAMES[posterior].distribution_class
     support = make(prior, kv.priors.NAMES).support
     if support not in (None, distribution.support):
         return False  # the KL is infinite

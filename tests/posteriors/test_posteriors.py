@@ -22,7 +22,7 @@ def head(name, latent_dim, **kwargs):
     layer.build((None, 4))
     rng = np.random.default_rng(1)
     layer.set_weights([rng.normal(scale=len(w) ** -0.5, size=w.shape) for w in layer.get_weights()])
-    return layer, layer.posterior(layer(rng.normal(size=(5, 4)).astype("float32")))
+    return layer, layer.distribution(layer(rng.normal(size=(5, 4)).astype("float32")))
 
 
 # Full covariance
@@ -199,7 +199,7 @@ def test_gradients_are_finite_at_the_edges(name, latent_dim, scale):
     prior = kind((latent_dim,))
 
     def loss(features):
-        posterior = layer.posterior(layer(features))
+        posterior = layer.distribution(layer(features))
         mean, log_var = posterior.base()
         z, log_prob = posterior.from_base(mean + ops.exp(0.5 * log_var) * 0.3)
         kl = distributions.kl_divergence(posterior, prior, z, log_prob)

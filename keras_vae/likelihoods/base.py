@@ -1,21 +1,41 @@
-"""Likelihood: the protocol that every likelihood of the data follows."""
+"""Likelihood: the abstract class of every likelihood of the data."""
 
-import keras
+import abc
+
 import numpy as np
 from keras import ops
 
 from keras_vae.likelihoods.scale import warn_of_scale
+from keras_vae.numerics.float32_layer import Float32Layer
 from keras_vae.numerics.straight_through import tamed
 
 
-class Likelihood(keras.layers.Layer):
+class Likelihood(Float32Layer, abc.ABC):
     """log p(x|z), from the raw params that the decoder makes of z.
 
-    A layer, as it may have weights, such as a learned σ; the VAE builds it with
-    the shape of the target. A subclass defines `log_prob_per_feature`, `mean`
-    and `sample`, and `get_config` if its constructor takes arguments. It may
-    narrow what targets and params it accepts with `check_target` and
-    `check_params`. Everything is float32 whatever the dtype policy.
+    A layer, as it may have weights, such as a learned σ; the VAE builds it with the
+    shape of the target. Everything is float32 whatever the dtype policy. To write one,
+    inherit, register the class with `keras.saving.register_keras_serializable` so that
+    it can be saved, and define
+
+    1. `log_prob_per_feature(target, params)`: log p of each number of the target, of
+       its shape; or, where it does not come apart into features, `log_prob`;
+    2. `mean(params)`: the expected target, which `reconstruct` and `decode` give;
+    3. `sample(params, seed)`, for draws of x: `keras_vae.distributions.seeds.generator`
+       makes of the seed what the functions of `keras.random` take;
+    4. `params_per_feature`, where it is not 1; `split` parts the params into blocks;
+    5. `build(input_shape)`, where it has weights, with the shape of the target; and
+       `get_config`, where its constructor takes arguments;
+    6. `check_target` and `check_params`, where not every target or decoder will do.
+
+    The smallest example:
+
+        >>> @keras.saving.register_keras_serializable()
+        ... class Exponential(Likelihood):
+        ...     def log_prob_per_feature(self, target, params):  # params: log of the rate
+        ...         return params - ops.exp(params) * target
+        ...     def mean(self, params):
+        ...         return ops.exp(-ops.cast(params, "float32"))
 
     Attributes:
         params_per_feature: how many params one feature of the target needs: the
@@ -25,16 +45,17 @@ class Likelihood(keras.layers.Layer):
         follows_epochs: whether it is to be told of the epochs of `fit`.
         data_scale: the standard deviation of data that it begins well with, if it
             has one.
+        can_draw: whether it has draws of x.
     """
 
-    params_per_feature = 1
-    takes_missing = False
-    follows_epochs = False
-    data_scale = None
+    params_per_feature: int = 1
+    takes_missing: bool = False
+    follows_epochs: bool = False
+    data_scale: float | None = None
 
-    def __init__(self, **kwargs):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+    @property
+    def can_draw(self) -> bool:
+        return type(self).sample is not Likelihood.sample
 
     def log_prob(self, target, params, mask=None):
         """Returns log p(target | params) in nats, summed over a sample's features.
@@ -67,11 +88,11 @@ class Likelihood(keras.layers.Layer):
             target: float32, `(batch, *features)`; 0 where it was not observed.
             params: float32, the decoder's output.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define log_prob_per_feature.")
 
+    @abc.abstractmethod
     def mean(self, params):
         """Returns the expected target, `(batch, *features)` or `(n_samples, batch, *features)`."""
-        raise NotImplementedError
 
     def sample(self, params, seed=None):
         """Returns one draw of the target per element of `params`, shaped as the mean.
@@ -80,7 +101,11 @@ class Likelihood(keras.layers.Layer):
             params: raw params from the decoder.
             seed: an integer, a `keras.random.SeedGenerator` or `None`.
         """
-        raise NotImplementedError
+        raise ValueError(
+            f"{type(self).__name__} has a log-probability and a mean, but no draws of x. "
+            "Subclass keras_vae.likelihoods.Likelihood with a method sample(params, seed), or "
+            "take the mean of p(x|z), without draw=True."
+        )
 
     def update(self, target, params, mask=None, sample_weight=None, bound=None):
         """Adapts weights that follow from a training batch rather than from a gradient.
