@@ -1,26 +1,32 @@
 """VariationalEncoder: maps data to the parameters of its posterior and a draw from it."""
 
 import copy
+import math
 
 import keras
 
 from keras_vae import networks, posteriors
+from keras_vae.encoders.base import Encoder, check_one_input
 from keras_vae.encoders.sample_layer import SampleLayer
-from keras_vae.validation.arguments import check_count, plain
+from keras_vae.validation.arguments import check_count, check_shape, plain
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class VariationalEncoder(keras.layers.Layer):
+class VariationalEncoder(keras.layers.Layer, Encoder):
     """Maps x to `(z_mean, z_log_var, z)`: a network, a posterior's head and a `SampleLayer`.
 
     Args:
-        latent_dim: number of latent dimensions.
+        latent_dim: number of latent dimensions, 2 by default.
         network: any Keras layer or model from x to features; features of a
-            higher rank are flattened. `None` picks a `ConvEncoder` for images
-            (rank 4) and a `DenseEncoder` for ranks 2 and 3 when built.
+            higher rank are flattened, unless `latent_shape` is a grid of theirs.
+            `None` picks a `ConvEncoder` for images (rank 4) and a `DenseEncoder`
+            for ranks 2 and 3 when built.
         posterior: a name in `keras_vae.posteriors`, or a posterior's head.
         n_samples: draws of z per input, see `SampleLayer`.
         seed: seed of the `SampleLayer`.
+        latent_shape: the shape of one code, in place of `latent_dim`, which is short
+            for `(latent_dim,)`. A grid of codes, `(7, 7, 16)`, is made place by place
+            of features of shape `(batch, 7, 7, n)`, and of others as a whole.
 
     Call arguments:
         inputs: data of shape `(batch, *features)`.
@@ -28,14 +34,16 @@ class VariationalEncoder(keras.layers.Layer):
 
     Returns:
         For the diagonal normal `z_mean` and `z_log_var`, log σ² bounded to
-        [-20, 10], of shape `(batch, latent_dim)`, and `z` of that shape or,
-        with `n_samples`, `(n_samples, batch, latent_dim)`. Other posteriors
+        [-20, 10], of shape `(batch, *latent_shape)`, and `z` of that shape or,
+        with `n_samples`, `(n_samples, batch, *latent_shape)`. Other posteriors
         give parameters of their own, `z_mean` first and `z` last; their names
         are `latent_names`.
 
     Raises:
-        ValueError: if `latent_dim` is not a positive integer, there is no such
-            posterior, or no default network for the rank of the input.
+        ValueError: if `latent_dim` is not a positive integer, or given beside
+            `latent_shape`; if there is no such posterior, or it makes vectors only
+            and is to make a grid; or if there is no default network for the rank of
+            the input.
 
     Reference:
         Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.2.
@@ -45,13 +53,16 @@ class VariationalEncoder(keras.layers.Layer):
         >>> encoder = VariationalEncoder(10, posterior="inverse_autoregressive_flow")
     """
 
+    takes_n_samples = True
+
     def __init__(
         self,
-        latent_dim: int = 2,
+        latent_dim: int | None = None,
         network: keras.layers.Layer | None = None,
         posterior="diagonal_normal",
         n_samples: int | None = None,
         seed: int | None = None,
+        latent_shape: tuple[int, ...] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -60,13 +71,14 @@ class VariationalEncoder(keras.layers.Layer):
                 "network must be a Keras layer or model, for example "
                 f"keras_vae.networks.DenseEncoder(); received {network!r}."
             )
-        self.latent_dim = check_count("latent_dim", latent_dim)
+        self.latent_shape = _latent_shape(latent_dim, latent_shape)
+        self.latent_dim = math.prod(self.latent_shape)
         # Before the head, where files expect it, also if it is made only when built.
         self.place = networks.DefaultEncoder() if network is None else network
         self.n_samples, self.seed = plain(n_samples), plain(seed)
         self.flatten = keras.layers.Flatten(dtype="float32")
         self.head = posteriors.get(posterior)
-        self.head.latent_dim = self.latent_dim
+        self.head.set_latent_shape(self.latent_shape)
         self.sampler = SampleLayer(n_samples=n_samples, seed=seed, name="sampler")
 
     @property
@@ -74,6 +86,10 @@ class VariationalEncoder(keras.layers.Layer):
         """The layer from x to features; a default one is `None` until the encoder is built."""
         is_default = isinstance(self.place, networks.DefaultEncoder)
         return self.place.network if is_default else self.place
+
+    @property
+    def posterior_class(self) -> type[posteriors.Posterior]:
+        return self.head.distribution_class
 
     @property
     def latent_names(self) -> tuple[str, ...]:
@@ -85,21 +101,35 @@ class VariationalEncoder(keras.layers.Layer):
             self.place.build(input_shape)
         _take_whole_numbers(self.network, input_shape)
         # A symbolic call builds user-made networks that have no `build` too.
-        features = self.flatten(self.network(keras.KerasTensor(input_shape), training=False))
+        features = self._features(keras.KerasTensor(input_shape), training=False)
         self.head.build(features.shape)
-        latent_shape = (input_shape[0], self.latent_dim)
-        self.sampler.build((latent_shape, latent_shape))
+        shape = (input_shape[0], *self.latent_shape)
+        self.sampler.build((shape, shape))
+
+    def connect(self, input_shape):
+        check_one_input(self.network)
+        if not self.built:
+            self.build(input_shape)
+        return self.latent_shape
+
+    def _features(self, inputs, training):
+        features = self.network(inputs, training=training)
+        if tuple(features.shape)[1:-1] == self.latent_shape[:-1]:
+            return features
+        return self.flatten(features)
 
     def posterior_params(self, inputs, training: bool = False) -> dict:
         """Returns the posterior's parameters by name, without a draw; the layer must be built."""
-        features = self.network(inputs, training=training)
-        if len(features.shape) != 2:
-            features = self.flatten(features)
-        return self.head(features, training=training)
+        return self.head(self._features(inputs, training), training=training)
 
     def posterior(self, outputs: dict) -> posteriors.Posterior:
         """Returns the posterior of parameters given by name."""
         return self.head.distribution(outputs)
+
+    def outputs(self, x, training: bool, n_samples: int | None = None) -> dict:
+        """Returns the parameters and the draw of a call by their `latent_names`."""
+        draws = {} if n_samples is None else {"n_samples": n_samples}
+        return dict(zip(self.latent_names, self(x, training=training, **draws), strict=True))
 
     def call(self, inputs, n_samples=None, training=None):
         params = self.posterior_params(inputs, bool(training))
@@ -113,12 +143,17 @@ class VariationalEncoder(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "latent_dim": self.latent_dim,
+            **self._size(),
             "network": keras.saving.serialize_keras_object(self.network),
             "posterior": keras.saving.serialize_keras_object(self.head),
             "n_samples": self.n_samples,
             "seed": self.seed,
         }
+
+    def _size(self):
+        if len(self.latent_shape) == 1:
+            return {"latent_dim": self.latent_dim}
+        return {"latent_shape": self.latent_shape}
 
     @classmethod
     def from_config(cls, config):
@@ -127,6 +162,17 @@ class VariationalEncoder(keras.layers.Layer):
             # Of a copy, as Keras's own layers change what they are given.
             config[part] = keras.saving.deserialize_keras_object(copy.deepcopy(config[part]))
         return cls(**config)
+
+
+def _latent_shape(latent_dim, latent_shape):
+    if latent_shape is None:
+        return (check_count("latent_dim", 2 if latent_dim is None else latent_dim),)
+    if latent_dim is not None:
+        raise ValueError(
+            f"latent_dim={latent_dim} is short for latent_shape=({latent_dim},); received "
+            f"latent_shape={latent_shape} too. Give one of them."
+        )
+    return check_shape("latent_shape", latent_shape)
 
 
 def _take_whole_numbers(network, input_shape):

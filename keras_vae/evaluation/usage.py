@@ -3,8 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_vae import distributions
-from keras_vae.model.connect import posterior_class
+from keras_vae import distributions, encoders
 
 
 def active_units(vae, x, threshold: float = 0.01, batch_size: int = 128) -> int:
@@ -25,7 +24,7 @@ def active_units(vae, x, threshold: float = 0.01, batch_size: int = 128) -> int:
 
 
 def _posterior_means(vae, x, batch_size):
-    posterior = posterior_class(vae.encoder)
+    posterior = encoders.get(vae.encoder).posterior_class
     if posterior.support == "real" or "mean" not in posterior.closed_forms:
         return vae.encode(x, batch_size)
     # A code on the sphere has a direction even where it says nothing.
@@ -47,7 +46,7 @@ def has_kl_per_dimension(vae) -> bool:
 
 
 def kl_per_dimension(vae, x, batch_size: int = 128) -> np.ndarray:
-    """Returns the KL of each latent dimension, averaged over x, `(latent_dim,)`, in nats.
+    """Returns the KL of each latent dimension, averaged over x, `latent_shape`, in nats.
 
     Args:
         vae: a built VAE with a normal posterior and the standard normal prior.

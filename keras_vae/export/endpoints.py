@@ -129,7 +129,7 @@ def endpoints(vae) -> dict[str, Endpoint]:
     `score` takes the target as a second input, `y`, where `fit` had one of its
     own or x is not of its shape.
     """
-    x, z = {"x": vae.input_features}, {"z": (vae.latent_dim,)}
+    x, z = {"x": vae.input_features}, {"z": vae.latent_shape}
     y = {"y": vae.target_features}
     takes_y = vae.own_target or vae.input_features != vae.target_features
     return {

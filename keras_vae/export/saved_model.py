@@ -139,7 +139,7 @@ def _draws(vae):
 
     return {
         "draw_z": (draw_z, {"x": vae.input_features}, "z"),
-        "draw_x": (draw_x, {"z": (vae.latent_dim,)}, "x"),
+        "draw_x": (draw_x, {"z": vae.latent_shape}, "x"),
     }
 
 

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae import encoders
 from keras_vae.backend import is_tracing
-from keras_vae.posteriors import DiagonalNormal, Posterior
+from keras_vae.posteriors import Posterior
+from keras_vae.validation.shapes import matches
 
 
 def check_parts(encoder, decoder, prior, objective) -> None:
@@ -13,18 +15,19 @@ def check_parts(encoder, decoder, prior, objective) -> None:
     for role, part in (("encoder", encoder), ("decoder", decoder)):
         if not isinstance(part, keras.layers.Layer):
             raise TypeError(f"{role} must be a Keras layer or model; received {part!r}.")
-    if hasattr(encoder, "latent_dim"):
-        check_latent_dim(encoder.latent_dim, decoder)
-    posterior = posterior_class(encoder)
+    encoder = encoders.get(encoder)
+    if encoder.latent_shape is not None:
+        check_latent_shape(encoder.latent_shape, decoder, prior, objective)
+    posterior = encoder.posterior_class
     check_support(prior, posterior)
     prior.check_posterior(posterior)
     objective.check_names()
     for part in objective.parts():
         part.check_posterior(posterior)
-    if objective.n_draws is not None and not hasattr(encoder, "latent_names"):
+    if objective.n_draws is not None and not encoder.takes_n_samples:
         raise ValueError(
             f"{type(objective).__name__} needs {objective.n_draws} draws of z per input, which "
-            f"{encoder.name} cannot give. Use a keras_vae.VariationalEncoder(latent_dim, network)."
+            "this encoder cannot give. Use a keras_vae.VariationalEncoder(latent_dim, network)."
         )
 
 
@@ -48,78 +51,48 @@ def check_support(prior, posterior: type[Posterior]) -> None:
         )
 
 
-def posterior_class(encoder) -> type[Posterior]:
-    """Returns the class of the posterior that an encoder describes."""
-    return encoder.head.distribution_class if hasattr(encoder, "head") else DiagonalNormal
-
-
 def check_regularizer(regularizer) -> None:
     """Raises an error if the regularizer is no function."""
     if not (regularizer is None or callable(regularizer)):
         raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
 
 
-def check_one_input(network: keras.layers.Layer | None) -> None:
-    """Raises a ValueError if a functional model takes more than x."""
-    inputs = getattr(network, "inputs", None)
-    if isinstance(inputs, (list, tuple, dict)) and len(inputs) > 1:
-        raise ValueError(
-            f"{network.name} takes {len(inputs)} inputs, but a VAE's encoder takes x alone. Join "
-            "the data, np.concatenate([a, b], axis=-1), and part it in the encoder: x[:, :n], "
-            "x[:, n:]."
-        )
-
-
-def check_latent_dim(latent_dim: int, decoder: keras.layers.Layer) -> None:
-    """Raises a ValueError if the decoder was built for codes of another size."""
+def check_latent_shape(latent_shape: tuple, decoder, prior, objective) -> None:
+    """Raises a ValueError if the other parts are not for codes of this shape."""
+    prior.check_latent_shape(latent_shape)
+    for part in objective.parts():
+        part.check_latent_shape(latent_shape)
     if not decoder.built:
         return
     shape = getattr(decoder, "input_shape", None)
     if shape is None:
         shape = (decoder.get_build_config() or {}).get("input_shape")
-    if shape is not None and shape[-1] not in (None, latent_dim):
+    if shape is not None and not matches(shape[1:], latent_shape):
+        is_vector = len(latent_shape) == 1
+        gives = f"latent_dim={latent_shape[0]}" if is_vector else f"latent_shape={latent_shape}"
+        takes = f"{shape[-1]} dimensions" if len(shape) == 2 else f"shape {tuple(shape[1:])}"
         raise ValueError(
-            f"The encoder gives latent_dim={latent_dim}, but the decoder takes codes of "
-            f"{shape[-1]} dimensions (its input shape is {tuple(shape)}). Give both the same."
+            f"The encoder gives {gives}, but the decoder takes codes of {takes} "
+            f"(its input shape is {tuple(shape)}). Give both the same."
         )
 
 
-def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
+def connect(encoder, decoder, prior, likelihood, objective, input_shape) -> tuple[tuple, tuple]:
     """Builds encoder and decoder and says what flows between them.
 
     Args:
-        encoder, decoder, likelihood: the parts.
+        encoder, decoder, prior, likelihood, objective: the parts.
         input_shape: shape of x, with the batch.
 
     Returns:
-        `latent_dim` and the shape of one sample of the target.
+        The shapes of one code and of one sample of the target.
 
     Raises:
         ValueError: if two parts do not fit.
     """
-    check_one_input(encoder)
-    if hasattr(encoder, "latent_names"):
-        check_one_input(encoder.network)
-        if not encoder.built:
-            encoder.build(input_shape)
-        latent_dim = encoder.latent_dim
-    else:
-        # Symbolic calls build user-made layers that have no `build` too.
-        outputs = encoder(keras.KerasTensor(input_shape), training=False)
-        if not isinstance(outputs, (list, tuple)) or len(outputs) != 3:
-            raise ValueError(
-                "The encoder must return (z_mean, z_log_var, z), as VariationalEncoder does; "
-                f"{encoder.name} returns {outputs}."
-            )
-        if len(outputs[0].shape) != 2:
-            raise ValueError(
-                "The codes must be vectors, (batch, latent_dim), but the encoder's z_mean has "
-                f"shape {tuple(outputs[0].shape)}. End it with keras.layers.Flatten, and begin the "
-                "decoder with keras.layers.Reshape."
-            )
-        latent_dim = outputs[0].shape[-1]
-    check_latent_dim(latent_dim, decoder)
-    params = decoder(keras.KerasTensor((None, latent_dim)), training=False)
+    latent_shape = encoders.get(encoder).connect(input_shape)
+    check_latent_shape(latent_shape, decoder, prior, objective)
+    params = decoder(keras.KerasTensor((None, *latent_shape)), training=False)
     if isinstance(params, (list, tuple, dict)):
         found = f"a dict of {len(params)}" if isinstance(params, dict) else len(params)
         raise ValueError(
@@ -135,15 +108,15 @@ def connect(encoder, decoder, likelihood, input_shape) -> tuple[int, tuple]:
             f"decoder's output has {last}, which is no multiple of that."
         )
     if not is_tracing():
-        params = _params_of_random_codes(decoder, latent_dim)
+        params = _params_of_random_codes(decoder, latent_shape)
         if params.size:
             likelihood.check_params(params)
-    return latent_dim, (*features, last and last // per_feature)
+    return latent_shape, (*features, last and last // per_feature)
 
 
-def _params_of_random_codes(decoder, latent_dim):
+def _params_of_random_codes(decoder, latent_shape):
     # In opposite pairs and far from zero: only a bounded output stays in [0, 1] there.
-    half = np.random.default_rng(0).normal(size=(2, latent_dim))
+    half = np.random.default_rng(0).normal(size=(2, *latent_shape))
     codes = np.concatenate([s * half for s in (1, -1, 100, -100, 1e4, -1e4)]).astype("float32")
     params = ops.convert_to_numpy(ops.cast(decoder(codes, training=False), "float32"))
     # Far codes may overflow in float16.

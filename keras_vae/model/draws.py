@@ -20,7 +20,7 @@ class EncodedDistribution(NamedTuple):
     """q(z|x) of each input.
 
     Attributes:
-        z_mean: the code of x without randomness, `(n, latent_dim)`, as `encode` gives it.
+        z_mean: the code of x without randomness, `(n, *latent_shape)`, as `encode` gives it.
         z_std: the standard deviation of each latent dimension, of the same shape.
         params: the posterior's parameters by name, each of shape `(n, ...)`.
     """
@@ -31,7 +31,7 @@ class EncodedDistribution(NamedTuple):
 
 
 def z_given(vae, x, seed):
-    """Returns a draw of q(z|x) per row of the tensor x, `(batch, latent_dim)`."""
+    """Returns a draw of q(z|x) per row of the tensor x, `(batch, *latent_shape)`."""
     return vae.posterior(x).sample(1, GivenSeed(seed))[0]
 
 
@@ -60,7 +60,7 @@ def decode(vae, z, seed: int | None, batch_size: int) -> np.ndarray:
         "decode with a draw",
         lambda z, seed: x_given(vae, z, seed),
         z,
-        (vae.latent_dim,),
+        vae.latent_shape,
         batch_size,
         seeds=_seeds("x", seed),
     )
@@ -114,7 +114,7 @@ def encode_distribution(
         name: value.reshape(-1, *shape)
         for (name, shape), value in zip(shapes.items(), params, strict=True)
     }
-    return EncodedDistribution(params["z_mean"], std, params)
+    return EncodedDistribution(params["z_mean"], std.reshape(-1, *vae.latent_shape), params)
 
 
 def _std(posterior, n_samples, seed):

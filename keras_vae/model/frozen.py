@@ -4,6 +4,7 @@ import keras
 
 from keras_vae import networks
 from keras_vae.backend.keras_internals import flatten_layers, optimized_variables
+from keras_vae.encoders import VariationalEncoder
 
 
 def frozen(model: keras.Model) -> dict[str, list[int]]:
@@ -56,7 +57,7 @@ def build_optimizer(model: keras.Model, places: list[int] | None) -> None:
         model.optimizer.build([variables[i] for i in places])
         return
     model.optimizer.build(model.trainable_variables)
-    if hasattr(model.encoder, "head"):
+    if isinstance(model.encoder, VariationalEncoder):
         _take_old_order(model.optimizer, model)
 
 

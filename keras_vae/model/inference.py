@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from keras_vae import distributions, evaluation
+from keras_vae import distributions, encoders, evaluation
 from keras_vae.model import draws
-from keras_vae.model.connect import (
-    posterior_class,
-)
 from keras_vae.numerics.arcs import arcs
 from keras_vae.training.data import warn_of_target
 from keras_vae.validation.arguments import is_count, plain
@@ -19,7 +16,7 @@ class Inference:
     def encode(
         self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
     ) -> np.ndarray:
-        """Returns the posterior means of x, `(n, latent_dim)`, or a draw of q(z|x) per row.
+        """Returns the posterior means of x, `(n, *latent_shape)`, or a draw of q(z|x) per row.
 
         Args:
             x: data, `(n, *features)`.
@@ -48,7 +45,7 @@ class Inference:
             batch_size: rows per compiled call, at most.
 
         Returns:
-            A named tuple of `z_mean` and `z_std`, each `(n, latent_dim)`, and
+            A named tuple of `z_mean` and `z_std`, each `(n, *latent_shape)`, and
             `params`, a dict of arrays such as `z_mean` and `z_log_var`.
         """
         return draws.encode_distribution(self, x, n_samples, seed, batch_size)
@@ -59,7 +56,7 @@ class Inference:
         """Returns the means of p(x|z), `(n, *features)`, or a draw of it per code.
 
         Args:
-            z: codes, `(n, latent_dim)`.
+            z: codes, `(n, *latent_shape)`.
             batch_size: rows per compiled call.
             draw: whether to draw x, with the noise of the likelihood.
             seed: makes draws repeatable, with the same `batch_size` on the same backend.
@@ -67,7 +64,7 @@ class Inference:
         draws.check_seed(draw, seed)
         if draw:
             return draws.decode(self, z, seed, batch_size)
-        return self.compiled_inference("decode", self.mean_given, z, (self.latent_dim,), batch_size)
+        return self.compiled_inference("decode", self.mean_given, z, self.latent_shape, batch_size)
 
     def reconstruct(
         self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
@@ -169,15 +166,17 @@ class Inference:
         if z_start.shape != z_end.shape:
             raise ValueError(f"start has {len(z_start)} samples, but end has {len(z_end)}.")
         if spherical or self.on_sphere():
-            z = arcs(z_start, z_end, n_steps, self.on_sphere())
+            flat = (z.reshape(len(z), -1) for z in (z_start, z_end))
+            z = arcs(*flat, n_steps, self.on_sphere())
+            z = z.reshape(*z.shape[:2], *self.latent_shape)
         else:
             z = np.linspace(z_start, z_end, n_steps, axis=1)
-        decoded = self.decode(z.reshape(-1, self.latent_dim), batch_size)
+        decoded = self.decode(z.reshape(-1, *self.latent_shape), batch_size)
         return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
 
     def on_sphere(self) -> bool:
         """Returns whether codes are unit vectors, as of a von Mises-Fisher posterior."""
-        return posterior_class(self.encoder).support == "sphere"
+        return encoders.get(self.encoder).posterior_class.support == "sphere"
 
     def log_likelihood(
         self, x, n_samples: int = 5000, y=None, seed: int | None = None, batch_size: int = 100
@@ -190,5 +189,5 @@ class Inference:
         return evaluation.active_units(self, x, threshold, batch_size)
 
     def kl_per_dimension(self, x, batch_size: int = 128) -> np.ndarray:
-        """Returns the mean KL of each latent dimension, `(latent_dim,)`, in nats."""
+        """Returns the mean KL of each latent dimension, `latent_shape`, in nats."""
         return evaluation.kl_per_dimension(self, x, batch_size)

@@ -2,12 +2,13 @@
 
 import contextvars
 import functools
+import math
 from collections.abc import Callable
 
 import keras
 from keras import ops
 
-from keras_vae import backend, likelihoods, objectives, priors
+from keras_vae import backend, encoders, likelihoods, objectives, priors
 from keras_vae.backend.second_pass import second_pass
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import (
@@ -20,7 +21,7 @@ from keras_vae.model.inference import Inference
 from keras_vae.model.saving import Saving
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
-from keras_vae.posteriors import DiagonalNormal, Posterior
+from keras_vae.posteriors import Posterior
 from keras_vae.saving import random_state
 from keras_vae.training import likelihood_updates, rows_of_weight_zero
 from keras_vae.training.compiled_loops import CompiledLoops
@@ -114,7 +115,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         self.regularizer = regularizer
         self.loss_weights = loss_weight.LossWeights()
         self.regularization_strength = regularization_strength
-        self.latent_dim = getattr(encoder, "latent_dim", None)
+        self._set_latent_shape(encoders.get(encoder).latent_shape)
         self.input_features = self.target_features = None
         self.own_target = False  # whether `fit` had a target other than x
 
@@ -166,22 +167,26 @@ class VAE(Fitting, Inference, Saving, keras.Model):
             self._build(input_shape)
 
     def _build(self, input_shape):
-        self.latent_dim, self.target_features = connect(
-            self.encoder, self.decoder, self.likelihood, input_shape
-        )
+        parts = (self.encoder, self.decoder, self.prior, self.likelihood, self.objective)
+        latent_shape, self.target_features = connect(*parts, input_shape)
+        self._set_latent_shape(latent_shape)
         self.input_features = tuple(input_shape[1:])
         self.prior.connect(self._posterior_again, self.input_features)
         if not self.prior.built:
-            self.prior.build((None, self.latent_dim))
+            self.prior.build((None, *self.latent_shape))
         if not self.likelihood.built:
             self.likelihood.build((None, *self.target_features))
         synchronize = backend.synchronizer(self)
         for part in self.objective.parts():
             if not part.built:
-                part.build((None, *self.input_features), (None, self.latent_dim))
+                part.build((None, *self.input_features), (None, *self.latent_shape))
             part.loss_weights.make(part, synchronize)
         self.loss_weights.make(self, synchronize)
         random_state.own(self)
+
+    def _set_latent_shape(self, latent_shape):
+        self.latent_shape = latent_shape
+        self.latent_dim = None if latent_shape is None else math.prod(latent_shape)
 
     def check_built(self, action: str) -> None:
         """Raises a ValueError if the model has no weights yet."""
@@ -207,10 +212,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
     def _latents(self, x, training):
         """Returns the encoder's outputs by name."""
         n_draws = self.objective.n_draws if _in_step.get() else None
-        draws = {} if n_draws is None else {"n_samples": n_draws}
-        names = getattr(self.encoder, "latent_names", ("z_mean", "z_log_var", "z"))
-        outputs = self.encoder(self._encoder_input(x), training=training, **draws)
-        return dict(zip(names, outputs, strict=True))
+        return encoders.get(self.encoder).outputs(self._encoder_input(x), training, n_draws)
 
     def _encoder_input(self, x):
         """Returns x as the encoder takes it: floats cast, ids and counts as they are."""
@@ -223,11 +225,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
 
     def posterior_params(self, x, training: bool = False) -> dict:
         """Returns the parameters of q(z|x) by name, as tensors, `z_mean` first."""
-        x = self._encoder_input(x)
-        if hasattr(self.encoder, "posterior_params"):
-            return self.encoder.posterior_params(x, training=training)
-        outputs = self.encoder(x, training=training)
-        return dict(zip(("z_mean", "z_log_var"), outputs[:2], strict=True))
+        return encoders.get(self.encoder).posterior_params(self._encoder_input(x), training)
 
     def posterior(self, x, training: bool = False) -> Posterior:
         """Returns q(z|x) as a distribution of tensors."""
@@ -239,9 +237,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         return self._posterior_of(params)
 
     def _posterior_of(self, outputs):
-        if hasattr(self.encoder, "posterior"):
-            return self.encoder.posterior(outputs)
-        return DiagonalNormal(outputs["z_mean"], outputs["z_log_var"])
+        return encoders.get(self.encoder).posterior(outputs)
 
     def posterior_mean(self, x, training: bool = False):
         """Returns the code of x without randomness, the mean of a normal posterior, as a tensor."""
@@ -252,7 +248,7 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         return self.likelihood.mean(self.params_given(z, training))
 
     def params_given(self, z, training: bool = False):
-        """Decodes z, of shape (batch, latent_dim) or (n_samples, batch, latent_dim)."""
+        """Decodes z, of shape (batch, *latent_shape) or (n_samples, batch, *latent_shape)."""
         return self._decode(functools.partial(self.decoder, training=training), z)
 
     def _params_again(self, z, training):
@@ -260,10 +256,11 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         return self._decode(functools.partial(second_pass, self.decoder, training=training), z)
 
     def _decode(self, decoder, z):
-        if len(z.shape) == 2:
+        rank = len(self.latent_shape)
+        if len(z.shape) == 1 + rank:
             return decoder(z)
-        params = decoder(ops.reshape(z, (-1, z.shape[-1])))
-        return ops.reshape(params, (*ops.shape(z)[:2], *params.shape[1:]))
+        params = decoder(ops.reshape(z, (-1, *self.latent_shape)))
+        return ops.reshape(params, (*ops.shape(z)[:-rank], *params.shape[1:]))
 
     # Training
 

@@ -31,6 +31,7 @@ class Capacity(Objective):
     """
 
     computes_by_row = True
+    takes_grids = True
 
     capacity = LossWeight()
     gamma = LossWeight()

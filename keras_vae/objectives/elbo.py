@@ -7,7 +7,7 @@ import keras
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
-from keras_vae.objectives.terms import kl_divergence, per_sample
+from keras_vae.objectives.terms import kl_divergence
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -36,6 +36,8 @@ class ELBO(Objective):
         >>> objective = ELBO(beta=warm_up)  # from 0 to 4 over 5,000 steps
     """
 
+    takes_grids = True
+
     beta = LossWeight()
 
     def __init__(
@@ -59,4 +61,4 @@ class ELBO(Objective):
         if self.kl_divergence is kl_divergence:
             return forward.kl()
         kl = self.kl_divergence(forward.posterior, forward.prior, forward.z)
-        return per_sample("kl_loss", kl, forward.z)
+        return forward.per_sample("kl_loss", kl)

@@ -48,9 +48,21 @@ class Forward:
     def kl(self):
         """Returns KL(q(z|x) ‖ p(z)) in nats, `(batch,)`: in closed form or by the draws."""
         kl = kl_divergence(self.posterior, self.prior, self.z, self.log_qz)
-        return per_sample("kl_loss", kl, self.z)
+        return self.per_sample("kl_loss", kl)
 
     def reconstruction_loss(self):
         """Returns -log p(x|z) in nats, `(batch,)`, the mean over the draws."""
         log_prob = self.likelihood.log_prob(self.target, self.params)
-        return per_sample("reconstruction_loss", -log_prob, self.z)
+        return self.per_sample("reconstruction_loss", -log_prob)
+
+    def per_sample(self, name: str, term):
+        """Returns a term averaged over the draws of z, `(batch,)`.
+
+        Args:
+            name: what the term is called in errors.
+            term: shape `(batch,)` or `(n_samples, batch)`.
+
+        Raises:
+            ValueError: if it has another shape.
+        """
+        return per_sample(name, term, self.z, len(self.posterior.event_shape))

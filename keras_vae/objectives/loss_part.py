@@ -23,11 +23,13 @@ class LossPart(keras.layers.Layer):
         computes_by_row: whether rows of weight zero behind the others change nothing, the
             noise of these included. Each class says it for itself.
         needs_data_size: whether it asks for the size of the data set.
+        takes_grids: whether codes may be other than vectors.
     """
 
     term_names: tuple[str, ...] = ()
     computes_by_row: bool = False
     needs_data_size: bool = False
+    takes_grids: bool = False
 
     def __new__(cls, *args, **kwargs):
         if cls.terms is LossPart.terms:
@@ -60,6 +62,15 @@ class LossPart(keras.layers.Layer):
 
     def check_posterior(self, posterior: type) -> None:
         """Raises a ValueError if the part makes no sense with this class of posterior."""
+
+    def check_latent_shape(self, latent_shape: tuple[int, ...]) -> None:
+        """Raises a ValueError for a grid of codes, if the part is one of vectors only."""
+        if len(latent_shape) > 1 and not self.takes_grids:
+            raise ValueError(
+                f"{type(self).__name__} is computed from codes that are vectors, not of shape "
+                f"{latent_shape}. Take another objective, such as keras_vae.objectives.ELBO, or "
+                "latent_dim. One of your own says that it can: takes_grids = True in its class."
+            )
 
     # Weights of the loss
 

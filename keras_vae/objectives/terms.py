@@ -42,9 +42,9 @@ def reconstruction_and_kl(forward: Forward) -> dict:
     }
 
 
-def per_sample(name: str, term, z):
+def per_sample(name: str, term, z, event_rank: int = 1):
     """Returns `term` averaged over draws of z, or says that it is not one value per sample."""
-    *samples, batch, _ = z.shape
+    *samples, batch = z.shape[:-event_rank]
     if not (matches(term.shape, (batch,)) or matches(term.shape, (*samples, batch))):
         raise ValueError(
             f"{name} must hold one value per sample, shape (batch,) = ({batch},); it has shape "

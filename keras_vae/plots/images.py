@@ -122,7 +122,7 @@ def manifold(
         codes *= 2.0
         codes[..., middle] = 1.0 - square
         codes /= 1.0 + square[..., None]
-    images = vae.decode(codes.reshape(-1, vae.latent_dim).astype("float32"))
+    images = vae.decode(codes.reshape(-1, *vae.latent_shape).astype("float32"))
     return image_grid(
         images.reshape(*codes.shape[:2], *images.shape[1:]),
         row_labels=() if is_row else [_signed(value) for value in values[::-1]],
@@ -184,6 +184,7 @@ def traversal(
     mean, some = vae.encode(x[: index + 1]), x[:512]
     by_kl = evaluation.has_kl_per_dimension(vae)
     weight = vae.kl_per_dimension(some) if by_kl else vae.encode(some).var(axis=0)
+    mean, weight = mean.reshape(len(mean), -1), weight.ravel()
     order = np.argsort(-weight)[:rows]
     sphere = vae.on_sphere()
     if sphere:
@@ -195,7 +196,7 @@ def traversal(
             codes[row] = _around(mean[index], dimension, values)
         else:
             codes[row, :, dimension] = values
-    images = vae.decode(codes.reshape(-1, codes.shape[-1]))
+    images = vae.decode(codes.reshape(-1, *vae.latent_shape))
     return image_grid(
         images.reshape(*codes.shape[:2], *images.shape[1:]),
         row_labels=[f"$z_{{{d}}}$   {'KL' if by_kl else 'var'} {weight[d]:.2f}" for d in order],

@@ -44,7 +44,7 @@ class InverseAutoregressiveFlowHead(FlowHead):
 
     def build(self, input_shape):
         self.base_head = DiagonalNormalHead()
-        self.base_head.latent_dim = self.latent_dim
+        self.base_head.set_latent_shape(self.latent_shape)
         self.base_head.build(input_shape)
         self.context_head = keras.layers.Dense(self.context_dim, dtype="float32", name="context")
         self.context_head.build(input_shape)

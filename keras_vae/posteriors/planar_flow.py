@@ -32,7 +32,7 @@ class PlanarFlowHead(FlowHead):
 
     def build(self, input_shape):
         self.base_head = DiagonalNormalHead()
-        self.base_head.latent_dim = self.latent_dim
+        self.base_head.set_latent_shape(self.latent_shape)
         self.base_head.build(input_shape)
         size = self.n_flows * (2 * self.latent_dim + 1)
         self.flow_head = keras.layers.Dense(size, dtype="float32", name="flow_params")

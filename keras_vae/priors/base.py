@@ -20,7 +20,8 @@ class Prior(SeededLayer, abc.ABC):
        which sets `event_shape`, and then `add_weight`;
     3. `get_config`, where its constructor takes arguments: those and
        `super().get_config()`;
-    4. `support`, where it does not live on all of R^d.
+    4. `support`, where it does not live on all of R^d, and `takes_grids`, where codes
+       may be other than vectors.
 
     The KL from a posterior is estimated by the draw, unless the pair of distributions
     has a closed form (`keras_vae.distributions.register_kl`). The smallest example:
@@ -43,14 +44,25 @@ class Prior(SeededLayer, abc.ABC):
     Attributes:
         support: `"real"` for a prior on all of R^d, `"sphere"` for one on the unit
             sphere, `None` for one that follows the posterior.
+        takes_grids: whether codes may be other than vectors.
         event_shape: the shape of one code, such as `(latent_dim,)`, once built.
     """
 
     support: str | None = "real"
+    takes_grids: bool = False
     event_shape: tuple[int, ...]
 
     def build(self, input_shape):
         self.event_shape = tuple(input_shape[1:])
+
+    def check_latent_shape(self, latent_shape: tuple[int, ...]) -> None:
+        """Raises a ValueError for a grid, if the prior is one of vectors only."""
+        if len(latent_shape) > 1 and not self.takes_grids:
+            raise ValueError(
+                f"{type(self).__name__} is a prior of vectors, not of codes of shape "
+                f'{latent_shape}. Take prior="standard_normal" or "gaussian_mixture", or '
+                "latent_dim. A prior of your own says that it can: takes_grids = True in its class."
+            )
 
     @abc.abstractmethod
     def distribution(self) -> Distribution:
@@ -61,7 +73,7 @@ class Prior(SeededLayer, abc.ABC):
         return self.distribution().log_prob(z)
 
     def sample(self, n: int, seed: int | None = None):
-        """Returns `n` draws, of shape `(n, latent_dim)`; a `seed` makes them repeatable."""
+        """Returns `n` draws, of shape `(n, *event_shape)`; a `seed` makes them repeatable."""
         return self.distribution().sample(n, self.seed_generator if seed is None else plain(seed))
 
     def check_posterior(self, posterior: type[Distribution]) -> None:

@@ -39,6 +39,8 @@ class FromDistribution(Prior):
         >>> prior = FromDistribution(wide_normal, weights={"log_scale": np.zeros(10)})
     """
 
+    takes_grids = True
+
     def __init__(
         self,
         distribution: Callable,

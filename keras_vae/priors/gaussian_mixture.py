@@ -27,6 +27,8 @@ class GaussianMixture(Prior):
         "VAE with a VampPrior", 2018, section 4.
     """
 
+    takes_grids = True
+
     def __init__(self, n_components: int = 10, seed: int | None = None, **kwargs):
         super().__init__(seed=seed, **kwargs)
         self.n_components = check_count("n_components", n_components)

@@ -15,5 +15,7 @@ class StandardNormal(Prior):
             `keras.utils.set_random_seed` controls.
     """
 
+    takes_grids = True
+
     def distribution(self) -> distributions.StandardNormal:
         return distributions.StandardNormal(self.event_shape)

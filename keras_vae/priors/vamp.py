@@ -41,6 +41,7 @@ class VampPrior(Prior):
         >>> prior = VampPrior(pseudo_inputs=x_train[:200])
     """
 
+    takes_grids = True
     support = None  # that of the posterior, whatever it is
 
     def __init__(

@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 def head(name, latent_dim, **kwargs):
     """A built head with random weights, and its posterior of 5 random features."""
     layer = kv.posteriors.NAMES[name](**kwargs)
-    layer.latent_dim = latent_dim
+    layer.set_latent_shape((latent_dim,))
     layer.build((None, 4))
     rng = np.random.default_rng(1)
     layer.set_weights([rng.normal(scale=len(w) ** -0.5, size=w.shape) for w in layer.get_weights()])
@@ -191,7 +191,7 @@ def test_gradients_are_finite_at_the_edges(name, latent_dim, scale):
     if name == "von_mises_fisher" and latent_dim == 1:
         latent_dim = 2
     layer = kv.posteriors.get(name)
-    layer.latent_dim = latent_dim
+    layer.set_latent_shape((latent_dim,))
     layer.build((None, 3))
     features = (scale * RNG.normal(size=(1, 3))).astype("float32")  # one sample in the batch
     sphere = name == "von_mises_fisher"

@@ -43,7 +43,7 @@ def test_von_mises_fisher_agrees_with_scipy(d, kappa):
 
 def test_von_mises_fisher_of_features_of_zero_has_a_direction():
     head = kv.posteriors.VonMisesFisherHead()
-    head.latent_dim = 4
+    head.set_latent_shape((4,))
     head.build((None, 3))
     z_mean = to_numpy(head(np.zeros((2, 3), "float32"))["z_mean"])
     np.testing.assert_allclose(np.linalg.norm(z_mean, axis=1), 1.0, rtol=1e-5)

@@ -1,0 +1,67 @@
+"""Encoder: what a VAE asks of the part that maps x to its posterior."""
+
+import abc
+
+import keras
+
+from keras_vae.distributions.base import Distribution
+from keras_vae.distributions.reparameterized import Reparameterized
+
+
+class Encoder(abc.ABC):
+    """Maps x to the parameters of q(z|x) and a draw of it.
+
+    Seldom to be written: a `VariationalEncoder` takes any network, and a layer or
+    model that returns `(z_mean, z_log_var, z)` is an encoder as it is (`FromLayer`).
+    One of your own inherits from `keras.layers.Layer` and from this class, and
+    defines the methods below and
+
+    Attributes:
+        latent_shape: the shape of one code, such as `(latent_dim,)`; `None` where
+            only building tells.
+        posterior_class: the class of the posterior.
+        takes_n_samples: whether it gives several draws per input if asked.
+    """
+
+    latent_shape: tuple[int, ...] | None
+    posterior_class: type[Distribution]
+    takes_n_samples: bool = False
+
+    @abc.abstractmethod
+    def connect(self, input_shape: tuple) -> tuple[int, ...]:
+        """Builds the encoder for data of this shape, batch included; returns `latent_shape`."""
+
+    @abc.abstractmethod
+    def outputs(self, x, training: bool, n_samples: int | None = None) -> dict:
+        """Returns the posterior's parameters and a draw of it by name.
+
+        Args:
+            x: data, `(batch, *features)`.
+            training: the mode of the layers.
+            n_samples: draws per input, where it `takes_n_samples`.
+
+        Returns:
+            A dict of tensors: `z_mean`, the code without randomness,
+            `(batch, *latent_shape)`, and the other parameters, `z`,
+            `(batch, *latent_shape)` or with the samples in front, and, where the
+            posterior knows no other z, its log q(z|x) as `z_log_prob`.
+        """
+
+    @abc.abstractmethod
+    def posterior_params(self, x, training: bool = False) -> dict:
+        """Returns the posterior's parameters by name, `z_mean` first, without a draw."""
+
+    @abc.abstractmethod
+    def posterior(self, outputs: dict) -> Reparameterized:
+        """Returns the posterior of parameters given by name; other names are ignored."""
+
+
+def check_one_input(network: keras.layers.Layer | None) -> None:
+    """Raises a ValueError if a functional model takes more than x."""
+    inputs = getattr(network, "inputs", None)
+    if isinstance(inputs, (list, tuple, dict)) and len(inputs) > 1:
+        raise ValueError(
+            f"{network.name} takes {len(inputs)} inputs, but a VAE's encoder takes x alone. Join "
+            "the data, np.concatenate([a, b], axis=-1), and part it in the encoder: x[:, :n], "
+            "x[:, n:]."
+        )

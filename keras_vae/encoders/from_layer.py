@@ -1,0 +1,44 @@
+"""FromLayer: a user's layer or model from x to `(z_mean, z_log_var, z)` as an encoder."""
+
+import keras
+
+from keras_vae.distributions.normal import DiagonalNormal
+from keras_vae.encoders.base import Encoder, check_one_input
+
+
+class FromLayer(Encoder):
+    """The encoder that a layer of three outputs is, with a diagonal normal posterior.
+
+    It holds the layer and nothing else, so that the model and its files have the layer.
+
+    Args:
+        layer: from x to `(z_mean, z_log_var, z)`, each `(batch, *latent_shape)`.
+    """
+
+    latent_shape = None
+    posterior_class = DiagonalNormal
+
+    def __init__(self, layer: keras.layers.Layer):
+        self.layer = layer
+
+    def connect(self, input_shape):
+        check_one_input(self.layer)
+        # A symbolic call builds user-made layers that have no `build` too.
+        outputs = self.layer(keras.KerasTensor(input_shape), training=False)
+        if not isinstance(outputs, (list, tuple)) or len(outputs) != 3:
+            raise ValueError(
+                "The encoder must return (z_mean, z_log_var, z), as VariationalEncoder does; "
+                f"{self.layer.name} returns {outputs}."
+            )
+        return tuple(outputs[0].shape[1:])
+
+    def outputs(self, x, training, n_samples=None):
+        z_mean, z_log_var, z = self.layer(x, training=training)
+        return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}
+
+    def posterior_params(self, x, training=False):
+        z_mean, z_log_var, _ = self.layer(x, training=training)
+        return {"z_mean": z_mean, "z_log_var": z_log_var}
+
+    def posterior(self, outputs):
+        return DiagonalNormal(outputs["z_mean"], outputs["z_log_var"])
