@@ -25,6 +25,8 @@ from helpers import N_FEATURES
 
 from keras_vae.training import policy
 
+pytest.register_assert_rewrite("contracts")
+
 
 @pytest.fixture(autouse=True)
 def _seed():

@@ -1,0 +1,123 @@
+"""What the contracts share: a small VAE, dtype policies, exports, and densities that agree."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+import keras_vae as kv
+
+LATENT_DIM, N_FEATURES = 3, 6
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+X = (np.random.default_rng(0).random((128, N_FEATURES)) < 0.3).astype("float32")
+# The format whose writer this backend has, and what a file of it is called.
+FORMATS = {
+    "jax": ("tf_saved_model", "folder"),
+    "tensorflow": ("tf_saved_model", "folder"),
+    "torch": ("torch", "file.pt2"),
+}
+
+to_numpy = keras.ops.convert_to_numpy
+
+
+@contextlib.contextmanager
+def dtype_policy(policy: str):
+    """Sets Keras's dtype policy for a while."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def make_vae(
+    prior="standard_normal", posterior="diagonal_normal", likelihood="bernoulli", **kwargs
+):
+    """Returns a small VAE, built and compiled."""
+    encoder = kv.VariationalEncoder(LATENT_DIM, kv.networks.DenseEncoder((8,)), posterior)
+    likelihood = kv.likelihoods.get(likelihood)
+    shape = (2, N_FEATURES // 2 * likelihood.params_per_feature)
+    vae = kv.VAE(encoder, kv.networks.DenseDecoder(shape, (8,)), likelihood, prior, **kwargs)
+    vae.compile(keras.optimizers.Adam(1e-2))
+    vae.build((None, 2, N_FEATURES // 2))
+    return vae
+
+
+def posterior_for(prior) -> str:
+    """Returns a posterior that lives where the prior does."""
+    return "von_mises_fisher" if prior.support == "sphere" else "diagonal_normal"
+
+
+def data(vae, rows: int = 128):
+    """Returns rows of binary data of the shape that the VAE takes."""
+    return X[:rows].reshape(-1, *vae.input_features)
+
+
+def recording_kl(found: set):
+    """Returns the KL, as `VAE(kl_divergence=...)` takes it, that notes dtypes of a step."""
+
+    def kl_divergence(posterior, prior, z):
+        values = {
+            "z": z,
+            "z_mean": posterior.z_mean,
+            "log_qz": posterior.log_prob(z),
+            "log_pz": prior.log_prob(z),
+            "kl": kv.objectives.kl_divergence(posterior, prior, z),
+        }
+        found.update(keras.backend.standardize_dtype(v.dtype) for v in values.values())
+        return values["kl"]
+
+    return kl_divergence
+
+
+def assert_float32_weights(part):
+    """Checks that no weight of floats is in half precision, in whatever scope it is read."""
+    for variable in part.variables:
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        assert dtype == "float32" or not keras.backend.is_float_dtype(dtype), variable.path
+
+
+def assert_exported(vae, endpoint: str, tmp_path):
+    """Exports a function of the model, which compares what the file computes with the model."""
+    format, name = FORMATS[keras.backend.backend()]
+    differences = vae.export(tmp_path / name, format=format, endpoint=endpoint)
+    assert differences[endpoint] <= 1e-4
+
+
+def saved_and_loaded(vae, tmp_path):
+    """Returns the model as it comes back from a file."""
+    vae.save(tmp_path / "vae.keras")
+    return kv.load_model(tmp_path / "vae.keras")
+
+
+def assert_mean_is(values, expected, tolerance: float = 0.0):
+    """Checks the mean of independent draws, on the first axis, to 5 standard errors."""
+    values = values.astype("float64")
+    error = values.std(axis=0) / np.sqrt(len(values))
+    assert (np.abs(values.mean(axis=0) - expected) <= 5.0 * error + tolerance).all()
+
+
+def assert_density_of_draws(draws, log_prob, support: str):
+    """Checks that draws and log-density are those of one normalized distribution.
+
+    Of draws z of p, r(z) / p(z) has the mean 1 for each density r that p covers.
+
+    Args:
+        draws: `(n, latent_dim)`.
+        log_prob: their log p, `(n,)`.
+        support: where p lives.
+    """
+    draws = draws.astype("float64")
+    if support == "sphere":
+        from scipy import stats
+
+        centre = np.eye(draws.shape[-1])[0]
+        unit = draws / np.linalg.norm(draws, axis=-1, keepdims=True)
+        log_r = stats.vonmises_fisher(centre, 0.5).logpdf(unit)
+    else:
+        # Narrower than p, around one of its draws.
+        centre, sigma = np.median(draws, axis=0), 0.5 * draws.std(axis=0)
+        log_r = -0.5 * np.square((draws - centre) / sigma) - np.log(sigma * np.sqrt(2.0 * np.pi))
+        log_r = log_r.sum(axis=-1)
+    assert_mean_is(np.exp(log_r - log_prob), 1.0, tolerance=1e-3)

@@ -1,0 +1,19 @@
+"""Every prior that has a name keeps the contract of priors."""
+
+import pytest
+from contracts.prior import PriorContract
+
+import keras_vae as kv
+
+OPTIONS = {
+    "vamp": {"n_components": 4},
+    "real_nvp": {"n_layers": 2, "units": (8,)},
+    "gaussian_mixture": {"n_components": 3},
+}
+
+
+class TestNamedPriors(PriorContract):
+    @pytest.fixture(params=sorted(kv.priors.NAMES))
+    def make(self, request):
+        name = request.param
+        return lambda: kv.priors.NAMES[name](**OPTIONS.get(name, {}))
