@@ -41,7 +41,6 @@ class FlowPosterior(Reparameterized):
         base_mean, base_log_var: the base, of the same shape.
         flow_params: what f takes of x, with the batch as first axis.
         flow: f, from `(z_0, flow_params)` to z and log |det ∂f/∂z_0|.
-        drawn: a draw z and its log q(z|x), which `log_prob` then knows.
 
     Reference:
         Rezende & Mohamed, "Variational inference with normalizing flows", 2015,
@@ -51,16 +50,13 @@ class FlowPosterior(Reparameterized):
     param_names = ("z_mean", "base_mean", "base_log_var", "flow_params")
     knows_any_z = False
 
-    def __init__(
-        self, z_mean, base_mean, base_log_var, flow_params, flow: Callable, drawn=(None, None)
-    ):
+    def __init__(self, z_mean, base_mean, base_log_var, flow_params, flow: Callable):
         self.z_mean = z_mean
         self.base_mean, self.base_log_var = base_mean, base_log_var
         self.base_distribution = DiagonalNormal(base_mean, base_log_var)
         self.event_shape = self.base_distribution.event_shape
         self.flow_params = flow_params
         self.flow = flow
-        self.drawn = drawn
 
     def base(self):
         return self.base_distribution.base()
@@ -73,15 +69,10 @@ class FlowPosterior(Reparameterized):
         params = (function(getattr(self, name)) for name in self.param_names)
         return type(self)(*params, self.flow)
 
-    def log_prob(self, z):
-        drawn, log_prob = self.drawn
-        if z is not drawn or z is None:
-            return self._log_prob(z)
-        return log_prob
-
     def _log_prob(self, z):
         raise ValueError(
             "A flow posterior knows log q(z|x) of its own draws only, as another z would "
             "have to be sent backwards through the flow. Take z and its log-probability "
-            "from sample_and_log_prob."
+            "from sample_and_log_prob, and that of the draw of a step, in an objective, from "
+            "forward.log_posterior()."
         )

@@ -21,11 +21,13 @@ class Encoder(abc.ABC):
             only building tells.
         posterior_class: the class of the posterior.
         takes_n_samples: whether it gives several draws per input if asked.
+        n_samples: draws per input unasked; `None` for one without a samples axis.
     """
 
     latent_shape: tuple[int, ...] | None
     posterior_class: type[Distribution]
     takes_n_samples: bool = False
+    n_samples: int | None = None
 
     @abc.abstractmethod
     def connect(self, input_shape: tuple) -> tuple[int, ...]:

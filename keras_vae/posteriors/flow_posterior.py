@@ -37,6 +37,4 @@ class FlowHead(PosteriorHead):
         return dict(zip(self.param_names, values, strict=True))
 
     def distribution(self, outputs):
-        params = (outputs[name] for name in self.param_names)
-        drawn = (outputs.get("z"), outputs.get("z_log_prob"))
-        return FlowPosterior(*params, self.flow, drawn)
+        return FlowPosterior(*(outputs[name] for name in self.param_names), self.flow)

@@ -32,10 +32,12 @@ def resolve(identifier, names: dict[str, type], cls: type, kind: str | None = No
     hint = (
         f"call it: {identifier.__name__}()"
         if _is_subclass(identifier, cls)
-        else (f"a {kind} of your own inherits from {public}, whose docstring says how")
+        else (f"one of your own inherits from {public}, whose docstring says how")
     )
+    article = "An" if kind[0] in "aeiou" else "A"
     raise TypeError(
-        f"A {kind} is a name ({known}) or a {public}; received {identifier!r}. To mend it, {hint}."
+        f"{article} {kind} is a name ({known}) or a {public}; received {identifier!r}. "
+        f"To mend it, {hint}."
     )
 
 

@@ -6,7 +6,7 @@ JAX compiles each size of a batch, for 1 to 2 s and 5 MB, and then has one size 
 import keras
 import numpy as np
 
-from keras_vae import backend
+from keras_vae import backend, encoders
 from keras_vae.backend import keras_internals
 from keras_vae.likelihoods import FromFunction
 from keras_vae.training.data import TrainingData
@@ -55,9 +55,8 @@ def _says_by_row(part):
 
 
 def _has_draws(vae):
-    return any(
-        n is not None for n in (vae.objective.n_draws, getattr(vae.encoder, "n_samples", None))
-    )
+    counts = (vae.objective.n_draws, encoders.get(vae.encoder).n_samples)
+    return any(n is not None for n in counts)
 
 
 def _has_noise(decoder):

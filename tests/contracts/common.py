@@ -61,12 +61,13 @@ def recording_kl(found: set):
         values = {
             "z": z,
             "z_mean": posterior.z_mean,
-            "log_qz": posterior.log_prob(z),
+            "log_qz": posterior.code_and_log_prob()[1],
             "log_pz": prior.log_prob(z),
-            "kl": kv.objectives.kl_divergence(posterior, prior, z),
         }
+        if posterior.knows_any_z:
+            values["kl"] = kv.objectives.kl_divergence(posterior, prior, z)
         found.update(keras.backend.standardize_dtype(v.dtype) for v in values.values())
-        return values["kl"]
+        return values.get("kl", -values["log_pz"])
 
     return kl_divergence
 

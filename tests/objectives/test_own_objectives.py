@@ -187,5 +187,5 @@ def test_an_objective_is_no_layer_to_be_called():
         def terms(self, forward):
             return {}
 
-    with pytest.raises(TypeError, match=r"inherits keras_vae.objectives.Objective"):
+    with pytest.raises(TypeError, match=r"inherits from keras_vae.objectives.Objective"):
         make_vae(objective=Lookalike())

@@ -175,6 +175,16 @@ def test_a_narrow_autoregressive_network_loads_the_weights_of_0_1():
     assert len(kept) == 5
 
 
+def test_a_draw_of_a_flow_travels_with_its_log_probability():
+    _, posterior = head("planar_flow", 3)
+    prior = distributions.StandardNormal((3,))
+    z, log_q = posterior.sample_and_log_prob(4, seed=0)
+    again = ops.reshape(ops.reshape(z, (-1,)), (4, 5, 3))  # the same numbers, another tensor
+    kl = distributions.kl_divergence(posterior, prior, again, log_q)
+    expected = to_numpy(log_q) - stats.norm.logpdf(to_numpy(z)).sum(-1)
+    assert_close(to_numpy(kl), expected, rtol=1e-5)
+
+
 def test_a_flow_knows_only_its_own_draws():
     _, posterior = head("planar_flow", 3)
     with pytest.raises(ValueError, match=r"knows log q.* of its own draws only"):
@@ -219,7 +229,9 @@ def test_outputs_of_the_encoder(x, name):
     np.testing.assert_allclose(
         to_numpy(params["z_mean"]), to_numpy(outputs["z_mean"]), rtol=1e-5, atol=1e-6
     )
-    log_prob = encoder.posterior(outputs).log_prob(outputs["z"])
+    posterior = encoder.posterior(outputs)
+    known = posterior.knows_any_z
+    log_prob = posterior.log_prob(outputs["z"]) if known else outputs["z_log_prob"]
     assert log_prob.shape == (4, 256)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(encoder))
     copy(x)
