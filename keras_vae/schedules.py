@@ -6,10 +6,11 @@ import keras
 from keras import ops
 from keras.optimizers import schedules
 
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import plain
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="Cyclical")
 class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
     """Rises from `low` to `high` and stays there, again and again.
 

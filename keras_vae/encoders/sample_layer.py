@@ -2,15 +2,15 @@
 
 import functools
 
-import keras
 from keras import ops
 
 from keras_vae.backend import normal, normal_draws
+from keras_vae.saving.registry import serializable
 from keras_vae.saving.seeded_layer import SeededLayer
 from keras_vae.validation.arguments import is_count, plain
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="SampleLayer")
 class SampleLayer(SeededLayer):
     """Draws `z = z_mean + exp(0.5 * z_log_var) * epsilon`, `epsilon ~ N(0, I)`.
 

@@ -8,10 +8,11 @@ import keras
 from keras_vae import networks, posteriors
 from keras_vae.encoders.base import Encoder, check_one_input
 from keras_vae.encoders.sample_layer import SampleLayer
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count, check_shape, plain
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="VariationalEncoder")
 class VariationalEncoder(keras.layers.Layer, Encoder):
     """Maps x to `(z_mean, z_log_var, z)`: a network, a posterior's head and a `SampleLayer`.
 

@@ -8,9 +8,10 @@ from keras_vae.likelihoods.base import (
     check_logits_or_probabilities,
     check_unit_interval,
 )
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="Bernoulli")
 class Bernoulli(Likelihood):
     """log p(x|z) = Σ x log p + (1 - x) log(1 - p), in nats.
 

@@ -5,9 +5,10 @@ import numpy as np
 from keras import ops
 
 from keras_vae.likelihoods.base import Likelihood, check_logits_or_probabilities
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="Categorical")
 class Categorical(Likelihood):
     """log p(x|z) = Σ x log p, in nats, x one-hot and p normalized over the last axis.
 

@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from keras_vae.likelihoods.bernoulli import Bernoulli
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="ContinuousBernoulli")
 class ContinuousBernoulli(Bernoulli):
     """log p(x|z) = Σ x log λ + (1 - x) log(1 - λ) + log C(λ), in nats, x in [0, 1].
 

@@ -5,10 +5,11 @@ from keras import ops
 
 from keras_vae.likelihoods.base import Likelihood, check_unit_interval
 from keras_vae.numerics.straight_through import bounded
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="DiscretizedLogistic")
 class DiscretizedLogistic(Likelihood):
     """A probability for each of the levels 0, 1/(n-1), ..., 1, in nats.
 

@@ -12,10 +12,11 @@ from keras_vae.likelihoods.discretized_logistic import (
     draw_level,
     log_prob_of_level,
 )
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="DiscretizedLogisticMixture")
 class DiscretizedLogisticMixture(Likelihood):
     """log p(x|z) = Σ log Σ_k π_k P_k(x), in nats, P_k as in `DiscretizedLogistic`.
 

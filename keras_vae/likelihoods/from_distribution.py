@@ -8,11 +8,12 @@ from keras import ops
 
 from keras_vae.distributions import tfp
 from keras_vae.likelihoods.base import Likelihood
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count
 
 
 # A name of its own: the prior's twin has the class name.
-@keras.saving.register_keras_serializable(package="keras_vae", name="LikelihoodFromDistribution")
+@serializable(old="LikelihoodFromDistribution")
 class FromDistribution(Likelihood):
     """log p(x|z) of a `tfp.distributions.Distribution`, in nats. TensorFlow backend only.
 

@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from keras_vae.likelihoods.base import Likelihood
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="FromFunction")
 class FromFunction(Likelihood):
     """A likelihood whose `log_prob` is `log_likelihood(target, params)`.
 

@@ -15,12 +15,13 @@ from keras_vae.likelihoods.optimal_variance import (
 from keras_vae.likelihoods.scale import Units
 from keras_vae.likelihoods.statistics import Statistics
 from keras_vae.numerics.straight_through import bounded
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_positive
 
 CHOICES = ("learned", "per_feature", "decoder", "optimal")
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="Gaussian")
 class Gaussian(Likelihood):
     """log p(x|z) = Σ -½((x - μ)/σ)² - log σ - ½ log 2π, in nats, μ from the decoder.
 

@@ -6,10 +6,11 @@ import keras
 from keras import ops
 
 from keras_vae.likelihoods.base import Likelihood
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_positive
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="Laplace")
 class Laplace(Likelihood):
     """log p(x|z) = Σ -|x - μ| / b - log 2b, in nats, the median and mean μ from the decoder.
 

@@ -7,10 +7,11 @@ from keras import ops
 from keras_vae import likelihoods
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.likelihoods.from_function import FromFunction
+from keras_vae.saving.registry import serializable
 from keras_vae.training.likelihood_updates import update
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="Masked")
 class Masked(Likelihood):
     """log p(x|z) = Σ log p(x_d|z) over the features d that were observed, in nats.
 

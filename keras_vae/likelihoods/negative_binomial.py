@@ -12,9 +12,10 @@ from keras_vae.likelihoods.counts import (
 from keras_vae.likelihoods.zero_inflation import ZeroInflatable
 from keras_vae.numerics.log_gamma import stirling_remainder
 from keras_vae.numerics.straight_through import bounded
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="NegativeBinomial")
 class NegativeBinomial(ZeroInflatable):
     """Counts x = 0, 1, 2, ... of mean μ and variance μ + μ²/θ.
 

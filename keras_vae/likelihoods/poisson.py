@@ -1,15 +1,15 @@
 """Poisson likelihood, for counts."""
 
-import keras
 from keras import ops
 
 from keras_vae.likelihoods.counts import exp_remainder, log_ratio, poisson_draws
 from keras_vae.likelihoods.zero_inflation import ZeroInflatable
 from keras_vae.numerics.log_gamma import stirling_remainder
 from keras_vae.numerics.straight_through import bounded
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="Poisson")
 class Poisson(ZeroInflatable):
     """log p(x|z) = Σ x log λ - λ - log x!, in nats, for counts x = 0, 1, 2, ...
 

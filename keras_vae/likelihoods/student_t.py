@@ -1,15 +1,15 @@
 """Student-t likelihood with given scale and degrees of freedom, for heavy-tailed data."""
 
-import keras
 from keras import ops
 
 from keras_vae.distributions import student_t
 from keras_vae.distributions.seeds import generator
 from keras_vae.likelihoods.base import Likelihood
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_positive
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="StudentT")
 class StudentT(Likelihood):
     """log p(x|z) of a Student-t around μ from the decoder, in nats, constants included.
 

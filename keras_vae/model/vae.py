@@ -23,6 +23,7 @@ from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
 from keras_vae.posteriors import Posterior
 from keras_vae.saving import random_state
+from keras_vae.saving.registry import serializable
 from keras_vae.training import likelihood_updates, rows_of_weight_zero
 from keras_vae.training.compiled_loops import CompiledLoops
 from keras_vae.training.row_order import RowOrder
@@ -35,7 +36,7 @@ _in_step = contextvars.ContextVar("keras_vae_in_step", default=False)
 _training = contextvars.ContextVar("keras_vae_training", default=False)
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="VAE")
 class VAE(Fitting, Inference, Saving, keras.Model):
     """A variational autoencoder: an encoder, a decoder and the parts of its loss.
 

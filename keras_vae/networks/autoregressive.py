@@ -6,10 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count, check_shape
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="AutoregressiveNetwork")
 class AutoregressiveNetwork(keras.layers.Layer):
     """Masked dense layers from z, and a context, to `n_outputs` numbers per dimension.
 

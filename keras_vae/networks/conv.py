@@ -7,10 +7,11 @@ from keras import layers
 
 from keras_vae.networks.stack import Stack
 from keras_vae.networks.strided_convolution import StridedConv2D, StridedConv2DTranspose
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_shape, plain
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="ConvEncoder")
 class ConvEncoder(Stack):
     """Convolutions of stride 2, then flattened.
 
@@ -59,7 +60,7 @@ class ConvEncoder(Stack):
         }
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="ConvDecoder")
 class ConvDecoder(Stack):
     """A dense layer and transposed convolutions of stride 2: the mirror of `ConvEncoder`.
 

@@ -6,10 +6,11 @@ import keras
 from keras import layers
 
 from keras_vae.networks.stack import Stack
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_shape
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="DenseEncoder")
 class DenseEncoder(Stack):
     """Flattens its input and applies dense layers.
 
@@ -38,7 +39,7 @@ class DenseEncoder(Stack):
         return {**super().get_config(), "units": self.units, "activation": activation}
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="DenseDecoder")
 class DenseDecoder(Stack):
     """Dense layers from a latent code to raw params of shape `output_shape`.
 

@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 from keras import ops
 
 from keras_vae.objectives.base import Objective
@@ -11,10 +10,11 @@ from keras_vae.objectives.loss_part import check_has
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.rows_that_count import ranks
 from keras_vae.objectives.terms import per_sample, reconstruction_and_kl
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_choice, check_count
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="BetaTCVAE")
 class BetaTCVAE(Objective):
     """loss = -E[log p(x|z)] + α·I(x; z) + β·TC(z) + γ·Σ_d KL(q(z_d) ‖ p(z_d)).
 

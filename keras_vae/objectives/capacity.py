@@ -1,6 +1,5 @@
 """Capacity: the KL is held at a value, which may grow while training."""
 
-import keras
 from keras import ops
 
 from keras_vae.objectives.base import Objective
@@ -8,9 +7,10 @@ from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.rows_that_count import batch_mean
 from keras_vae.objectives.terms import reconstruction_and_kl
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="Capacity")
 class Capacity(Objective):
     """loss = -E[log p(x|z)] + γ·|KL - C|, KL the batch mean, in nats.
 

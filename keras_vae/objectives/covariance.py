@@ -1,16 +1,16 @@
 """Covariance: DIP-VAE's penalty on the codes' covariance over the data."""
 
-import keras
 from keras import ops
 
 from keras_vae.objectives.loss_part import check_has
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.penalty import Penalty
 from keras_vae.objectives.rows_that_count import batch_mean
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_choice
 
 
-@keras.saving.register_keras_serializable(package="keras_vae.objectives")
+@serializable()
 class Covariance(Penalty):
     """λ_od·Σ_(i≠j) C_ij² + λ_d·Σ_i (C_ii - 1)²: the covariance C is drawn to the identity.
 

@@ -1,13 +1,12 @@
 """DIP-VAE: the codes' covariance over the data is drawn to the identity."""
 
-import keras
-
 from keras_vae.objectives.covariance import Covariance
 from keras_vae.objectives.elbo import ELBO
 from keras_vae.objectives.loss_weight import Follows, LossWeight, Weight
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="DIPVAE")
 class DIPVAE(ELBO):
     """loss = -ELBO + λ_od·Σ_(i≠j) C_ij² + λ_d·Σ_i (C_ii - 1)².
 

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 
-import keras
-
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.terms import kl_divergence
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="ELBO")
 class ELBO(Objective):
     """loss = -E[log p(x|z)] + β·KL(q(z|x) ‖ p(z)), in nats per sample.
 

@@ -5,9 +5,10 @@ import keras
 from keras_vae.objectives.elbo import ELBO
 from keras_vae.objectives.loss_weight import Follows, LossWeight, Weight
 from keras_vae.objectives.total_correlation import TotalCorrelation
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="FactorVAE")
 class FactorVAE(ELBO):
     """loss = -E[log p(x|z)] + β·KL + γ·E[log D(z) - log(1 - D(z))].
 

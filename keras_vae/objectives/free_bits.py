@@ -1,6 +1,5 @@
 """Free bits: a KL below a floor costs nothing."""
 
-import keras
 from keras import ops
 
 from keras_vae import distributions
@@ -9,9 +8,10 @@ from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.rows_that_count import batch_mean
 from keras_vae.objectives.terms import reconstruction_and_kl
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="FreeBits")
 class FreeBits(Objective):
     """loss = -E[log p(x|z)] + β·Σ_d max(λ, KL_d), KL_d the batch mean of dimension d.
 

@@ -2,18 +2,18 @@
 
 import math
 
-import keras
 from keras import ops
 
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.terms import per_sample
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_choice, check_count
 
 GRADIENTS = ("reparameterized", "sticking_the_landing", "doubly_reparameterized")
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="IWAE")
 class IWAE(Objective):
     """loss = -E[log 1/K Σ_k w_k], w_k = p(x|z_k) p(z_k) / q(z_k|x), in nats.
 

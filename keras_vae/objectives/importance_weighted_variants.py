@@ -2,15 +2,15 @@
 
 import math
 
-import keras
 from keras import ops
 
 from keras_vae.objectives.importance_weighted import IWAE, normalized
 from keras_vae.objectives.loss_weight import LossWeight, Weight
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="CIWAE")
 class CIWAE(IWAE):
     """loss = -(β·ELBO + (1 - β)·IWAE bound): their combination.
 
@@ -50,7 +50,7 @@ class CIWAE(IWAE):
         return tuple(weight / self.n_draws + (1.0 - weight) * w for w in both)
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="MIWAE")
 class MIWAE(IWAE):
     """loss = -1/M Σ_m log 1/K Σ_k w_mk: the mean of M IWAE bounds of K draws each.
 
@@ -89,7 +89,7 @@ class MIWAE(IWAE):
         return w / self.n_groups, w**power / self.n_groups
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="PIWAE")
 class PIWAE(MIWAE):
     """The encoder follows `MIWAE`, decoder and prior the IWAE bound of all M·K draws.
 

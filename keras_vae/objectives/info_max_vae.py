@@ -5,9 +5,10 @@ import keras
 from keras_vae.objectives.elbo import ELBO
 from keras_vae.objectives.loss_weight import Follows, LossWeight, Weight
 from keras_vae.objectives.mutual_information import MutualInformation
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="InfoMaxVAE")
 class InfoMaxVAE(ELBO):
     """loss = -E[log p(x|z)] + β·KL - α·(E[t(x, z)] - E[exp(t(x, z') - 1)]).
 

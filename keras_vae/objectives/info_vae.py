@@ -1,15 +1,14 @@
 """InfoVAE and WAE-MMD: the codes as a whole are drawn to the prior by a kernel."""
 
-import keras
-
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import Follows, LossWeight, Weight
 from keras_vae.objectives.mmd import MMD
 from keras_vae.objectives.terms import reconstruction_and_kl
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="InfoVAE")
 class InfoVAE(Objective):
     """loss = -E[log p(x|z)] + (1 - α)·KL + (α + λ - 1)·MMD².
 
@@ -57,7 +56,7 @@ class InfoVAE(Objective):
         return terms | {"loss": loss}
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="WAE")
 class WAE(InfoVAE):
     """loss = -E[log p(x|z)] + λ·MMD²: the Wasserstein autoencoder with an MMD penalty.
 

@@ -1,16 +1,16 @@
 """MMD: InfoVAE's penalty on the distance of the codes as a whole from the prior."""
 
-import keras
 from keras import ops
 
 from keras_vae.objectives.kernels import KERNELS, maximum_mean_discrepancy
 from keras_vae.objectives.loss_weight import Weight
 from keras_vae.objectives.penalty import Penalty
 from keras_vae.objectives.rows_that_count import ranks
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_choice
 
 
-@keras.saving.register_keras_serializable(package="keras_vae.objectives")
+@serializable()
 class MMD(Penalty):
     """strength·MMD², the squared maximum mean discrepancy of the codes and the prior.
 

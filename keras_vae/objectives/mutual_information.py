@@ -10,9 +10,10 @@ from keras_vae.objectives.critics import critic, one_draw, score
 from keras_vae.objectives.loss_weight import Weight
 from keras_vae.objectives.penalty import Penalty
 from keras_vae.objectives.rows_that_count import rows_further_on
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae.objectives")
+@serializable()
 class MutualInformation(Penalty):
     """-strength·(E[t(x, z)] - E[exp(t(x, z') - 1)]): the mutual information is maximized.
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import keras
 from keras import ops
 
 from keras_vae import distributions
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.shapes import matches
 
 if TYPE_CHECKING:
     from keras_vae.objectives.forward import Forward
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="kl_divergence")
 def kl_divergence(posterior, prior, z, log_qz=None):
     """Returns KL(q(z|x) ‖ p(z)) in nats, summed over latent dimensions.
 

@@ -6,12 +6,13 @@ from keras import ops
 from keras_vae.distributions.normal import DiagonalNormal
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.posteriors.base import PosteriorHead
+from keras_vae.saving.registry import serializable
 
 MIN_LOG_VAR = -20.0
 MAX_LOG_VAR = 10.0
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="DiagonalNormalHead")
 class DiagonalNormalHead(PosteriorHead):
     """Two dense layers, to `z_mean` and `z_log_var`, each of shape `(batch, *latent_shape)`.
 

@@ -8,9 +8,10 @@ from keras_vae.distributions.normal import FullCovarianceNormal
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.posteriors.base import PosteriorHead
 from keras_vae.posteriors.diagonal_normal import MAX_LOG_VAR, MIN_LOG_VAR
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="FullCovarianceNormalHead")
 class FullCovarianceNormalHead(PosteriorHead):
     """Dense layers to `z_mean`, `(batch, latent_dim)`, and `z_scale_tril`.
 

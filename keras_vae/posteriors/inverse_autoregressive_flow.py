@@ -6,10 +6,11 @@ from keras import ops
 from keras_vae.networks.autoregressive import AutoregressiveNetwork
 from keras_vae.posteriors.diagonal_normal import DiagonalNormalHead
 from keras_vae.posteriors.flow_posterior import FlowHead
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="InverseAutoregressiveFlowHead")
 class InverseAutoregressiveFlowHead(FlowHead):
     """A diagonal normal followed by inverse autoregressive flows.
 

@@ -5,11 +5,12 @@ from keras import ops
 
 from keras_vae.distributions.von_mises_fisher import VonMisesFisher, unit
 from keras_vae.posteriors.base import PosteriorHead
+from keras_vae.saving.registry import serializable
 
 MAX_CONCENTRATION = 1e4
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="VonMisesFisherHead")
 class VonMisesFisherHead(PosteriorHead):
     """Dense layers to `z_mean`, of unit length, and `z_concentration`, κ in [1, 10⁴].
 

@@ -8,9 +8,10 @@ from keras import ops
 
 from keras_vae.distributions import tfp
 from keras_vae.priors.base import Prior
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="FromDistribution")
 class FromDistribution(Prior):
     """p(z) is a `tfp.distributions.Distribution` over vectors. TensorFlow backend only.
 

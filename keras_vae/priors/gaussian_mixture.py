@@ -4,10 +4,11 @@ import keras
 
 from keras_vae import distributions
 from keras_vae.priors.base import Prior
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="GaussianMixture")
 class GaussianMixture(Prior):
     """p(z) = Σ_k π_k N(μ_k, diag σ_k²), with learned weights, means and variances.
 

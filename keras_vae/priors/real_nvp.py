@@ -7,10 +7,11 @@ from keras import ops
 from keras_vae import distributions
 from keras_vae.networks.stack import Stack
 from keras_vae.priors.base import Prior
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count, check_shape
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="RealNVP")
 class RealNVP(Prior):
     """p(z) = N(f(z); 0, I) |det ∂f/∂z|, f a stack of affine coupling layers.
 

@@ -1,12 +1,11 @@
 """Standard normal prior, N(0, I)."""
 
-import keras
-
 from keras_vae import distributions
 from keras_vae.priors.base import Prior
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="StandardNormal")
 class StandardNormal(Prior):
     """p(z) = N(0, I) over the latent dimensions.
 

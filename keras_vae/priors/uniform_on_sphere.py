@@ -1,12 +1,11 @@
 """Uniform prior on the unit sphere."""
 
-import keras
-
 from keras_vae import distributions
 from keras_vae.priors.base import Prior
+from keras_vae.saving.registry import serializable
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="UniformOnSphere")
 class UniformOnSphere(Prior):
     """p(z) = 1 / area over unit vectors of `latent_dim` dimensions.
 

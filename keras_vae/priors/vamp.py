@@ -9,10 +9,11 @@ from keras import ops
 from keras_vae import distributions
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.priors.base import Prior
+from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_choice, check_count, plain
 
 
-@keras.saving.register_keras_serializable(package="keras_vae")
+@serializable(old="VampPrior")
 class VampPrior(Prior):
     """p(z) = 1/K Σ_k q(z|u_k): the encoder's posteriors of K learned inputs u_k.
 

@@ -1,11 +1,44 @@
-"""Finds classes whose registered name, by which files know them, was given to another class.
+"""The registered names by which files know classes and functions.
 
 Keras lets the last class that is registered under a name have it, without a word.
 """
 
+from collections.abc import Callable
+
 import keras
 
 _PACKAGE = __name__.partition(".")[0]
+
+
+def serializable(old: str | None = None) -> Callable:
+    """Registers a class or function of the package, as `keras_vae.<folder>>Name`.
+
+    Parts of one name in two folders are two parts. Used as a decorator: `@serializable()`.
+
+    Args:
+        old: its name in files of version 0.1, `keras_vae>` before it, which are still read.
+
+    Raises:
+        ValueError: if another class has the name.
+    """
+
+    def register(thing):
+        keys = [f"{_PACKAGE}>{old}"] if old else []
+        # The last one is what is written.
+        keys.append(f"{'.'.join(thing.__module__.split('.')[:2])}>{thing.__name__}")
+        for key in keys:
+            holder = keras.saving.get_registered_object(key)
+            if holder is not None and _place(holder) != _place(thing):
+                raise ValueError(_reason(key, ".".join(_place(thing)), holder))
+            keras.saving.register_keras_serializable(*key.split(">"))(thing)
+        return thing
+
+    return register
+
+
+def _place(thing):
+    # Not the thing itself: a reload defines a class twice.
+    return thing.__module__, thing.__qualname__
 
 
 def check_classes(parts) -> None:
@@ -30,7 +63,7 @@ def check_config(config: dict) -> None:
 
 
 def _lineage(cls):
-    return [(c.__module__, c.__qualname__) for c in getattr(cls, "__mro__", [cls])]
+    return list(map(_place, cls.__mro__ if isinstance(cls, type) else [cls]))
 
 
 def _is_ours(module):

@@ -12,14 +12,15 @@ from helpers import make_vae
 from keras import layers
 
 import keras_vae as kv
+from keras_vae.saving.registry import serializable
 
 BACKEND = keras.backend.backend()
 for module in pkgutil.walk_packages(kv.__path__, "keras_vae."):
     importlib.import_module(module.name)
 REGISTERED = {
-    name.removeprefix("keras_vae>"): item
+    keras.saving.get_registered_name(item).removeprefix("keras_vae."): item
     for name, item in keras.saving.get_custom_objects().items()
-    if name.startswith("keras_vae>") and item.__module__.startswith("keras_vae.")
+    if name.startswith("keras_vae") and item.__module__.startswith("keras_vae.")
 }
 
 
@@ -51,18 +52,20 @@ def recurrent_vae():
 
 
 ARGUMENTS = {
-    "LikelihoodFromDistribution": (normal_of_this_file, {"scale": np.ones(3)}),
-    "FromDistribution": (wide, {"scale": np.ones(3)}),
-    "FromFunction": (normal_of_this_file,),
-    "Masked": (kv.likelihoods.Gaussian("learned"),),
-    "ConvDecoder": ((8, 8, 1),),
-    "DenseDecoder": (5,),
-    "Cyclical": (10,),
+    "likelihoods>FromDistribution": (normal_of_this_file, {"scale": np.ones(3)}),
+    "priors>FromDistribution": (wide, {"scale": np.ones(3)}),
+    "likelihoods>FromFunction": (normal_of_this_file,),
+    "likelihoods>Masked": (kv.likelihoods.Gaussian("learned"),),
+    "networks>ConvDecoder": ((8, 8, 1),),
+    "networks>DenseDecoder": (5,),
+    "schedules>Cyclical": (10,),
 }
 MADE = {
-    "VAE": recurrent_vae,
-    "VariationalEncoder": lambda: kv.VariationalEncoder(3, recurrent(), "planar_flow"),
-    "FactorVAE": lambda: kv.objectives.FactorVAE(kv.schedules.Cyclical(10), network=recurrent()),
+    "model>VAE": recurrent_vae,
+    "encoders>VariationalEncoder": lambda: kv.VariationalEncoder(3, recurrent(), "planar_flow"),
+    "objectives>FactorVAE": lambda: kv.objectives.FactorVAE(
+        kv.schedules.Cyclical(10), network=recurrent()
+    ),
 }
 
 
@@ -101,9 +104,17 @@ def without_names(config):
 # Names
 
 
-def test_each_name_of_the_package_belongs_to_one_class():
+def test_a_name_says_in_which_folder_a_class_is():
+    assert len(REGISTERED) >= 45
     for name, item in REGISTERED.items():
-        assert keras.saving.get_registered_name(item) == f"keras_vae>{name}"
+        folder, _, label = name.partition(">")
+        assert item.__module__.split(".")[1] == folder
+        assert item.__name__ == label
+
+
+def test_each_name_belongs_to_one_class():
+    for name, item in REGISTERED.items():
+        assert keras.saving.get_registered_object(f"keras_vae.{name}") is item
     own = [
         item
         for module in pkgutil.walk_packages(kv.__path__, "keras_vae.")
@@ -133,16 +144,45 @@ def student_t_vae():
     return vae
 
 
+def in_folder(folder, base, name="StudentT"):
+    """A class of the package, as a file of its own would define it."""
+    module = f"keras_vae.{folder}.a_file_of_its_own"
+    return type(name, (base,), {"__module__": module, "__qualname__": name})
+
+
+def test_a_prior_and_a_likelihood_of_the_package_may_have_one_name(registered, tmp_path):
+    student_t_vae().save(tmp_path / "before.keras")
+    prior = serializable()(in_folder("priors", kv.priors.StandardNormal))
+    vae = make_vae(prior=prior(), likelihood=kv.likelihoods.StudentT())
+    vae.build((None, 12))
+    vae.save(tmp_path / "vae.keras")
+    for name, kind in (("vae.keras", prior), ("before.keras", kv.priors.StandardNormal)):
+        copy = kv.load_model(tmp_path / name)
+        assert type(copy.prior) is kind
+        assert type(copy.likelihood) is kv.likelihoods.StudentT
+
+
+@pytest.mark.parametrize("options", [{}, {"old": "StudentT"}], ids=["folder", "old name"])
+def test_a_name_that_is_taken_is_an_error_at_import(registered, options):
+    folder = "priors" if options else "likelihoods"
+    key = "keras_vae>StudentT" if options else "keras_vae.likelihoods>StudentT"
+    with pytest.raises(
+        ValueError, match=rf"'{key}', the registered name of .* was given to .* too"
+    ):
+        serializable(**options)(in_folder(folder, kv.likelihoods.StudentT))
+
+
 def test_a_class_that_takes_a_name_of_the_package_is_said(registered, tmp_path):
     student_t_vae().save(tmp_path / "vae.keras")
 
     class StudentT(kv.priors.StandardNormal):
         pass
 
-    registered(package="keras_vae")(StudentT)
+    registered(package="keras_vae.likelihoods")(StudentT)
     reason = (
-        r"'keras_vae>StudentT', the registered name of keras_vae\.likelihoods\.student_t\.StudentT,"
-        r" was given to .*<locals>\.StudentT too.*under a package"
+        r"'keras_vae\.likelihoods>StudentT', the registered name of "
+        r"keras_vae\.likelihoods\.student_t\.StudentT, was given to .*<locals>\.StudentT too"
+        r".*under a package"
     )
     with pytest.raises(ValueError, match=reason):
         student_t_vae().save(tmp_path / "new.keras")
@@ -152,7 +192,7 @@ def test_a_class_that_takes_a_name_of_the_package_is_said(registered, tmp_path):
 
 
 def test_a_name_beside_those_of_the_package_is_nobodys(registered, tmp_path):
-    @registered(package="keras_vae")
+    @registered(package="keras_vae.priors")
     class WideNormal(kv.priors.StandardNormal):
         pass
 
