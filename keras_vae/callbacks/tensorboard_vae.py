@@ -87,11 +87,11 @@ class TensorBoardVAE(keras.callbacks.Callback):
         from tensorboard.plugins.histogram.summary_v2 import histogram_pb
         from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-        vae, z = self.model, self.model.encode(self.x)
+        vae, z = self.model, self.model.encode(self.x).reshape(len(self.x), -1)
         active = evaluation.active_units(vae, self.x)
         values = [scalar_pb("latent/active_units", active), histogram_pb("latent/z_mean", z)]
         if evaluation.has_kl_per_dimension(vae):
-            kl = vae.kl_per_dimension(self.x)
+            kl = vae.kl_per_dimension(self.x).ravel()
             values.append(histogram_pb("latent/kl_per_dimension", kl))
             values += [scalar_pb(f"kl_per_dimension/z_{i:03}", value) for i, value in enumerate(kl)]
         for value in values:
