@@ -1,9 +1,12 @@
 """What the parts made of TensorFlow Probability distributions share."""
 
+import keras
+import numpy as np
 from keras import ops
 
 from keras_vae import backend
 from keras_vae.distributions.base import Distribution
+from keras_vae.distributions.seeds import generator
 
 
 class FromTFP(Distribution):
@@ -24,8 +27,7 @@ class FromTFP(Distribution):
         return ops.cast(self.wrapped.log_prob(z), "float32")
 
     def _sample(self, n, seed):
-        seed = None if seed is None else ops.cast(seed.next(), "int32")
-        return ops.cast(self.wrapped.sample(n, seed=seed), "float32")
+        return draw(self.wrapped, n, seed)
 
     def mean(self):
         return ops.cast(self.wrapped.mean(), "float32")
@@ -67,3 +69,31 @@ def add_weights(layer, weights: dict) -> dict:
         )
         for key, value in weights.items()
     }  # fmt: skip
+
+
+def draw(distribution, shape, seed):
+    """Returns draws of a `tfp.distributions.Distribution`, float32.
+
+    Args:
+        distribution: the distribution.
+        shape: a number of draws, or `()` for one without an axis.
+        seed: an integer, a `keras.random.SeedGenerator` or `None`.
+    """
+    seed = generator(seed)
+    seed = None if seed is None else ops.cast(seed.next(), "int32")
+    return ops.cast(distribution.sample(shape, seed=seed), "float32")
+
+
+def to_config(name: str, function, start: dict) -> dict:
+    """Returns the config of a layer that is made of a function, called `name`, and its weights."""
+    return {
+        name: keras.saving.serialize_keras_object(function),
+        "weights": {key: np.array(value).tolist() for key, value in start.items()},
+    }
+
+
+def arguments(name: str, config: dict) -> dict:
+    """Returns the constructor's arguments of a config that `to_config` began."""
+    weights = {key: np.array(value, "float32") for key, value in config["weights"].items()}
+    function = keras.saving.deserialize_keras_object(config[name])
+    return {**config, name: function, "weights": weights}

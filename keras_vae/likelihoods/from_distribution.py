@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_vae.distributions import tfp
@@ -92,21 +91,15 @@ class FromDistribution(Likelihood):
         return ops.cast(self.distribution(params).mean(), "float32")
 
     def sample(self, params, seed=None):
-        generator = seed if hasattr(seed, "next") else keras.random.SeedGenerator(seed)
-        seed = ops.cast(generator.next(), "int32")
-        return ops.cast(self.distribution(params).sample(seed=seed), "float32")
+        return tfp.draw(self.distribution(params), (), seed)
 
     def get_config(self):
         return {
             **super().get_config(),
-            "function": keras.saving.serialize_keras_object(self.function),
-            "weights": {k: np.array(v).tolist() for k, v in self._start.items()},
+            **tfp.to_config("function", self.function, self._start),
             "params_per_feature": self.params_per_feature,
         }
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        config["function"] = keras.saving.deserialize_keras_object(config["function"])
-        config["weights"] = {k: np.array(v, "float32") for k, v in config["weights"].items()}
-        return cls(**config)
+        return cls(**tfp.arguments("function", config))

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_vae.distributions import tfp
@@ -91,13 +90,9 @@ class FromDistribution(Prior):
             )
         return {
             **super().get_config(),
-            "distribution": keras.saving.serialize_keras_object(self.function),
-            "weights": {k: np.array(v).tolist() for k, v in self._start.items()},
+            **tfp.to_config("distribution", self.function, self._start),
         }
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        config["distribution"] = keras.saving.deserialize_keras_object(config["distribution"])
-        config["weights"] = {k: np.array(v, "float32") for k, v in config["weights"].items()}
-        return cls(**config)
+        return cls(**tfp.arguments("distribution", config))
