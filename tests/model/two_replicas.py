@@ -1,12 +1,16 @@
 """Run by test_vae.py in a process of its own: tf.distribute needs its devices set up first."""
 
+import sys
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import keras  # noqa: E402
 import pytest  # noqa: E402
