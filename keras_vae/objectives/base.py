@@ -131,7 +131,7 @@ class Objective(LossPart):
 
         Args:
             x_shape: shape of x, `(None, *features)`.
-            z_shape: shape of z, `(None, latent_dim)`.
+            z_shape: shape of z, `(None, *latent_shape)`.
         """
         for part in self.parts()[1:]:
             if not part.built:

@@ -50,7 +50,7 @@ class LossPart(keras.layers.Layer):
 
         Args:
             x_shape: shape of x, `(None, *features)`.
-            z_shape: shape of z, `(None, latent_dim)`.
+            z_shape: shape of z, `(None, *latent_shape)`.
         """
 
     def terms(self, forward: Forward) -> dict:
