@@ -102,8 +102,9 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
             self.place.build(input_shape)
         _take_whole_numbers(self.network, input_shape)
         # A symbolic call builds user-made networks that have no `build` too.
-        features = self._features(keras.KerasTensor(input_shape), training=False)
-        self.head.build(features.shape)
+        features = self.network(keras.KerasTensor(input_shape), training=False)
+        self.flatten.build(features.shape)  # also where no call needs it
+        self.head.build(self._flattened(features).shape)
         shape = (input_shape[0], *self.latent_shape)
         self.sampler.build((shape, shape))
 
@@ -113,15 +114,15 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
             self.build(input_shape)
         return self.latent_shape
 
-    def _features(self, inputs, training):
-        features = self.network(inputs, training=training)
+    def _flattened(self, features):
         if tuple(features.shape)[1:-1] == self.latent_shape[:-1]:
             return features
         return self.flatten(features)
 
     def posterior_params(self, inputs, training: bool = False) -> dict:
         """Returns the posterior's parameters by name, without a draw; the layer must be built."""
-        return self.head(self._features(inputs, training), training=training)
+        features = self.network(inputs, training=training)
+        return self.head(self._flattened(features), training=training)
 
     def posterior(self, outputs: dict) -> posteriors.Posterior:
         """Returns the posterior of parameters given by name."""

@@ -1,4 +1,4 @@
-"""Fitting: how a VAE is compiled, trained and evaluated, a mixin."""
+"""Fitting: how a VAE is compiled, trained and evaluated."""
 
 import dataclasses
 import math
@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_vae import backend
 from keras_vae.backend.keras_internals import CACHED_EVALUATION
+from keras_vae.model.flow import Flow
 from keras_vae.networks.stack import Stack
 from keras_vae.schedules import warn_of_late_schedules
 from keras_vae.training import device_loop, likelihood_updates
@@ -17,7 +18,7 @@ from keras_vae.training.fit_plan import FitPlan, refuse_class_weight
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
 
 
-class Fitting:
+class Fitting(Flow):
     """The methods of a `VAE` that train and evaluate it, as `keras.Model`'s own."""
 
     def compile(

@@ -1,16 +1,17 @@
-"""Inference: what a trained VAE is used for, a mixin."""
+"""Inference: what a trained VAE is used for."""
 
 import numpy as np
 
 from keras_vae import distributions, encoders, evaluation
 from keras_vae.model import draws
+from keras_vae.model.flow import Flow
 from keras_vae.numerics.arcs import arcs
 from keras_vae.training.data import warn_of_target
 from keras_vae.validation.arguments import is_count, plain
 from keras_vae.validation.arrays import check_target_shape
 
 
-class Inference:
+class Inference(Flow):
     """The methods of a `VAE` that run it on data or codes, in batches, and judge it."""
 
     def encode(

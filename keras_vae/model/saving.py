@@ -1,4 +1,4 @@
-"""Saving: what of a VAE files hold, a mixin."""
+"""Saving: what of a VAE files hold."""
 
 import keras
 
@@ -6,6 +6,7 @@ from keras_vae import backend
 from keras_vae.backend.keras_internals import flatten_layers, portable_config
 from keras_vae.export import export
 from keras_vae.model import frozen
+from keras_vae.model.flow import Flow
 from keras_vae.objectives import loss_weight
 from keras_vae.saving import random_state
 from keras_vae.saving.atomic_write import written_beside
@@ -15,7 +16,7 @@ from keras_vae.saving.registry import check_classes
 from keras_vae.version import __version__
 
 
-class Saving:
+class Saving(Flow):
     """The methods of a `VAE` that write it to files and read it again."""
 
     def get_compile_config(self):

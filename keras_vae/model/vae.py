@@ -1,6 +1,5 @@
 """VAE: the model that owns the parts and trains them."""
 
-import contextvars
 import functools
 import math
 from collections.abc import Callable
@@ -9,7 +8,6 @@ import keras
 from keras import ops
 
 from keras_vae import backend, encoders, likelihoods, objectives, priors
-from keras_vae.backend.second_pass import second_pass
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import (
     check_parts,
@@ -17,11 +15,11 @@ from keras_vae.model.connect import (
     connect,
 )
 from keras_vae.model.fitting import Fitting
+from keras_vae.model.flow import in_step, mode
 from keras_vae.model.inference import Inference
 from keras_vae.model.saving import Saving
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
-from keras_vae.posteriors import Posterior
 from keras_vae.saving import random_state
 from keras_vae.saving.registry import serializable
 from keras_vae.training import likelihood_updates, rows_of_weight_zero
@@ -29,15 +27,9 @@ from keras_vae.training.compiled_loops import CompiledLoops
 from keras_vae.training.row_order import RowOrder
 from keras_vae.validation.arrays import check_target_shape
 
-# Set while a training or test step runs: `call` then gives all that the loss needs.
-# A context variable, as replicas of tf.distribute run in threads of their own.
-_in_step = contextvars.ContextVar("keras_vae_in_step", default=False)
-# The mode of the loss that is computed now, which a VampPrior's second pass needs.
-_training = contextvars.ContextVar("keras_vae_training", default=False)
-
 
 @serializable(old="VAE")
-class VAE(Fitting, Inference, Saving, keras.Model):
+class VAE(Fitting, Inference, Saving):
     """A variational autoencoder: an encoder, a decoder and the parts of its loss.
 
     The loss is -E[log p(x|z)] + β·KL(q(z|x) ‖ p(z)) + strength·regularizer, in
@@ -201,67 +193,14 @@ class VAE(Fitting, Inference, Saving, keras.Model):
 
     def call(self, x, latent=False, training=None):
         training = bool(training)
-        if not (latent or _in_step.get()):
+        if not (latent or in_step.get()):
             return self.mean_given(self.posterior_mean(x, training), training)
         latents = self._latents(x, training)
-        if not _in_step.get():
+        if not in_step.get():
             mean = self.mean_given(latents["z_mean"], training)
             return {"reconstruction": mean, **latents}
         params = self.params_given(latents["z"], training)
         return {"reconstruction": self.likelihood.mean(params), "params": params, **latents}
-
-    def _latents(self, x, training):
-        """Returns the encoder's outputs by name."""
-        n_draws = self.objective.n_draws if _in_step.get() else None
-        return encoders.get(self.encoder).outputs(self._encoder_input(x), training, n_draws)
-
-    def _encoder_input(self, x):
-        """Returns x as the encoder takes it: floats cast, ids and counts as they are."""
-        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
-            return x
-        x = ops.cast(x, self.compute_dtype)
-        if self.likelihood.takes_missing:
-            x = ops.where(ops.isnan(x), ops.zeros_like(x), x)
-        return x
-
-    def posterior_params(self, x, training: bool = False) -> dict:
-        """Returns the parameters of q(z|x) by name, as tensors, `z_mean` first."""
-        return encoders.get(self.encoder).posterior_params(self._encoder_input(x), training)
-
-    def posterior(self, x, training: bool = False) -> Posterior:
-        """Returns q(z|x) as a distribution of tensors."""
-        return self._posterior_of(self.posterior_params(x, training))
-
-    def _posterior_again(self, x):
-        """Returns q(z|x) of more inputs in a step, in the step's mode."""
-        params = second_pass(self.encoder, x, training=_training.get(), call=self.posterior_params)
-        return self._posterior_of(params)
-
-    def _posterior_of(self, outputs):
-        return encoders.get(self.encoder).posterior(outputs)
-
-    def posterior_mean(self, x, training: bool = False):
-        """Returns the code of x without randomness, the mean of a normal posterior, as a tensor."""
-        return self.posterior_params(x, training)["z_mean"]
-
-    def mean_given(self, z, training: bool = False):
-        """Returns the mean of p(x|z) as a tensor."""
-        return self.likelihood.mean(self.params_given(z, training))
-
-    def params_given(self, z, training: bool = False):
-        """Decodes z, of shape (batch, *latent_shape) or (n_samples, batch, *latent_shape)."""
-        return self._decode(functools.partial(self.decoder, training=training), z)
-
-    def _params_again(self, z, training):
-        """Decodes more codes in a step."""
-        return self._decode(functools.partial(second_pass, self.decoder, training=training), z)
-
-    def _decode(self, decoder, z):
-        rank = len(self.latent_shape)
-        if len(z.shape) == 1 + rank:
-            return decoder(z)
-        params = decoder(ops.reshape(z, (-1, *self.latent_shape)))
-        return ops.reshape(params, (*ops.shape(z)[:-rank], *params.shape[1:]))
 
     # Training
 
@@ -272,11 +211,11 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         return self._run_step(super().test_step, *_with_rows_that_count(args))
 
     def _run_step(self, keras_step, *args):
-        token = _in_step.set(True)
+        token = in_step.set(True)
         try:
             return keras_step(*args)
         finally:
-            _in_step.reset(token)
+            in_step.reset(token)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the loss of a batch, a scalar tensor in nats, and updates the trackers.
@@ -310,29 +249,14 @@ class VAE(Fitting, Inference, Saving, keras.Model):
         check_target_shape(target.shape[1:], self.target_features)
         weights = ops.ones(ops.shape(target)[:1]) if sample_weight is None else sample_weight
         weights = ops.reshape(ops.cast(weights, "float32"), (-1,))
-        total_weight = ops.sum(weights)
         step = self._advance_step(training)
-        forward = objectives.Forward(
-            x=self._encoder_input(x),
-            target=target,
-            params=y_pred["params"],
-            z=y_pred["z"],
-            posterior=self._posterior_of(y_pred),
-            prior=self.prior,
-            likelihood=self.likelihood,
-            sample_weight=weights / ops.maximum(total_weight, 1e-12),
-            decode=functools.partial(self._params_again, training=bool(training)),
-            log_qz=y_pred.get("z_log_prob"),
-            step=step,
-            data_size=self.data_size,
-            training=bool(training),
-        )
-        token = _training.set(bool(training))
+        forward = self._forward(x, target, y_pred, weights, step, bool(training))
+        token = mode.set(bool(training))
         try:
             with likelihood_updates.during(training, forward, self.objective, weights):
                 terms = self.objective.compute(forward).by_name()
         finally:
-            _training.reset(token)
+            mode.reset(token)
         means = {name: weighted_mean(name, term, weights) for name, term in terms.items()}
         means["negative_elbo"] = means["reconstruction_loss"] + means["kl_loss"]
         if self.regularizer is not None:
@@ -341,18 +265,38 @@ class VAE(Fitting, Inference, Saving, keras.Model):
             means["regularization_loss"] = strength * value
         penalty = means.get("regularization_loss", 0.0) + sum(penalties)
         loss = means["loss"] = means["loss"] + penalty
-        trackers = (
+        self._track(means, ops.sum(weights))
+        return backend.before_updates(loss) / backend.num_replicas()
+
+    def _forward(self, x, target, outputs, weights, step, training):
+        """Returns what an objective is computed from."""
+        return objectives.Forward(
+            x=self._encoder_input(x),
+            target=target,
+            params=outputs["params"],
+            z=outputs["z"],
+            posterior=self._posterior_of(outputs),
+            prior=self.prior,
+            likelihood=self.likelihood,
+            sample_weight=weights / ops.maximum(ops.sum(weights), 1e-12),
+            decode=functools.partial(self._params_again, training=training),
+            log_qz=outputs.get("z_log_prob"),
+            step=step,
+            data_size=self.data_size,
+            training=training,
+        )
+
+    def _track(self, means, total_weight):
+        for tracker in (
             self.total_loss_tracker,
             self.reconstruction_loss_tracker,
             self.kl_loss_tracker,
             self.negative_elbo_tracker,
             *self.own_trackers,
-        )
-        for tracker in trackers:
+        ):
             # As its `update_state`, which takes half as long again for a scalar on torch.
             tracker.total.assign_add(means[tracker.name] * total_weight)
             tracker.count.assign_add(total_weight)
-        return backend.before_updates(loss) / backend.num_replicas()
 
 
 def _with_rows_that_count(args):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import keras
 from keras import ops
 
 from keras_vae.distributions import tfp

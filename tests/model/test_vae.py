@@ -7,6 +7,7 @@ from helpers import LATENT_DIM, assert_same_logs, make_vae, to_numpy
 from keras import layers
 
 import keras_vae as kv
+from keras_vae.backend.keras_internals import flatten_layers
 
 BACKEND = keras.backend.backend()
 
@@ -361,3 +362,11 @@ def test_two_replicas_train_as_one_device(x):
 
     script = Path(__file__).with_name("two_replicas.py")
     subprocess.run([sys.executable, script], check=True, timeout=300)
+
+
+@pytest.mark.parametrize("objective", [None, "factor_vae"])
+def test_build_builds_every_layer(objective):
+    """Or Keras would build the model once more, and not by the device loop."""
+    vae = make_vae(objective=objective)
+    vae.build((None, N_FEATURES))
+    assert all(layer.built for layer in flatten_layers(vae))
