@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "serve.py"
+SCRIPT = Path(__file__).parents[2] / "keras_vae" / "serving"
 JSON, NPY, NPZ = "application/json", "application/x-npy", "application/x-npz"
 FEATURES = (2, 3)
 WEIGHTS = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")

@@ -1,4 +1,4 @@
-"""scripts/serve.py, as a process of its own behind a real socket."""
+"""keras_vae/serving, run by its path, as a process of its own behind a real socket."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""scripts/serve.py, with a model whose score takes a target of its own."""
+"""keras_vae/serving, run by its path, with a model whose score takes a target of its own."""
 
 import io
 import json

@@ -1,0 +1,66 @@
+"""What a request is answered with."""
+
+import asyncio
+import contextlib
+import io
+import json
+
+import numpy as np
+from media_types import JSON, NPY, NPZ
+from served_model import ENDPOINTS
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+LINGER = 2.0  # seconds in which the rest of a refused body is read and dropped
+
+
+def answer_type(route: str, accept: str) -> str:
+    if NPY in accept and ENDPOINTS.get(route):
+        return NPY
+    if NPY in accept and NPZ not in accept:
+        raise HTTPException(406, f"/{route} gives several arrays: Accept {NPZ} or {JSON}.")
+    return NPZ if NPZ in accept else JSON
+
+
+def pack(route: str, outputs: dict[str, np.ndarray], media_type: str) -> Response:
+    if not all(np.isfinite(value).all() for value in outputs.values()):
+        raise HTTPException(422, "The model's answer is not finite. Scale x as in training.")
+    if media_type == JSON:
+        return StreamingResponse(as_json(outputs), media_type=JSON)
+    file = io.BytesIO()
+    if media_type == NPY:
+        np.save(file, outputs[ENDPOINTS[route]])
+    else:
+        np.savez(file, **outputs)
+    return Response(file.getvalue(), media_type=media_type)
+
+
+def as_json(outputs: dict[str, np.ndarray]):
+    """Yields a JSON object in parts: as a whole it would take much memory, and hold up others."""
+    before = "{"
+    for key, value in outputs.items():
+        before += f'"{key}":['
+        rows = max(1, 2**16 // value[0].size)
+        for start in range(0, len(value), rows):
+            yield before + json.dumps(value[start : start + rows].tolist())[1:-1]
+            before = ","
+        before = "],"
+    yield "]}"
+
+
+class LastResponse(JSONResponse):
+    """Answers while the body still comes, and closes the connection a moment later.
+
+    At once, with data unread, would reset it before the client sees the answer.
+    """
+
+    async def __call__(self, scope, receive, send):
+        headers = [*self.raw_headers, (b"connection", b"close")]
+        start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while (await receive()).get("more_body"):
+                    pass
+        await send({"type": "http.response.body"})

@@ -1,0 +1,3 @@
+"""The forms in which arrays come and go."""
+
+JSON, NPY, NPZ = "application/json", "application/x-npy", "application/x-npz"
