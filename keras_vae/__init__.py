@@ -1,22 +1,25 @@
 """Variational autoencoders for Keras 3."""
 
-from keras_vae import (
-    callbacks,
-    datasets,
-    distributions,
-    evaluation,
-    likelihoods,
-    networks,
-    objectives,
-    plots,
-    posteriors,
-    priors,
-    schedules,
-)
-from keras_vae.encoders import SampleLayer, VariationalEncoder
-from keras_vae.model.vae import VAE
-from keras_vae.saving.load_model import load_model
+from keras_vae.cli import chooses_backend
 from keras_vae.version import __version__
+
+if not chooses_backend():  # else the command `keras-vae` loads these once it has chosen
+    from keras_vae import (
+        callbacks,
+        datasets,
+        distributions,
+        evaluation,
+        likelihoods,
+        networks,
+        objectives,
+        plots,
+        posteriors,
+        priors,
+        schedules,
+    )
+    from keras_vae.encoders import SampleLayer, VariationalEncoder
+    from keras_vae.model.vae import VAE
+    from keras_vae.saving.load_model import load_model
 
 __all__ = [
     "VAE",

@@ -1,0 +1,5 @@
+"""Runs the command as `python -m keras_vae.cli`."""
+
+from keras_vae.cli import main
+
+main()

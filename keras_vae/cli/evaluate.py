@@ -1,0 +1,94 @@
+"""`keras-vae evaluate`: what a saved model is worth on data."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from keras_vae.cli import console, data, package
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="The .keras file of a model.")],
+    source: Annotated[str, typer.Argument(
+        metavar="DATA", help="As for train: a file, a folder of images or a name. 'sprites' are "
+        "others than those that train draws; 'mnist' and the like are the same.")],
+    array: Annotated[str | None, typer.Option(help="Name of the array in a .npz file.")] = None,
+    rows: Annotated[int, typer.Option(
+        min=0, help="At most so many rows, taken evenly from the data; 0 for all.")] = 1_000,
+    draws: Annotated[int, typer.Option(
+        min=0, help="Draws of z per row for log p(x); the more, the tighter. 0 leaves it out."
+    )] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of these draws.")] = 0,
+    json_file: Annotated[Path | None, typer.Option(
+        "--json", help="A file to write the numbers to as well.")] = None,
+    backend: Annotated[str | None, typer.Option(
+        help="What Keras computes with: tensorflow, jax or torch.",
+        show_default="$KERAS_BACKEND, else tensorflow")] = None,
+):  # fmt: skip
+    """Say what a model is worth: its bound, its terms, log p(x) and the code in use.
+
+    All are means over the rows, in nats. The negative ELBO is at least -log p(x), which is
+    estimated by importance sampling.
+
+    [bold]Examples[/]
+
+      keras-vae evaluate vae.keras test.npy
+      keras-vae evaluate vae.keras sprites --draws 1000 --json results.json
+    """
+    if not model.exists():
+        raise FileNotFoundError(f"no file {str(model)!r}; give the .keras file of a model.")
+    kv = package.load(backend)
+    with console.out.status("Loading"):
+        vae = kv.load_model(model)
+        x = data.load(source, array, seed=1_000_003, n_sprites=max(rows, 1_000))
+    n_rows = len(x)
+    if 0 < rows < n_rows:
+        x = x[np.linspace(0, n_rows - 1, rows).astype(int)]
+    with console.out.status("Evaluating"):
+        results = measure(vae, x, draws, seed)
+    if json_file is not None:
+        json_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    _print(results, model, source, n_rows, vae.latent_dim)
+    if json_file is not None:
+        console.out.print(f"\nWrote [bold]{json_file}[/]")
+
+
+def measure(vae, x, draws: int, seed: int) -> dict[str, float]:
+    """Returns the numbers by name: nats, means over the rows of x."""
+    if not vae.compiled:
+        vae.compile()
+    logs = vae.evaluate(x, batch_size=128, verbose=0, return_dict=True)
+    results = {
+        "negative_elbo": float(logs["negative_elbo"]),
+        "reconstruction_loss": float(logs["reconstruction_loss"]),
+        "kl_loss": float(logs["kl_loss"]),
+    }
+    if draws:
+        estimate = vae.log_likelihood(x, draws, seed=seed)
+        results["log_likelihood"] = float(estimate.log_likelihood.mean())
+        results["effective_sample_size"] = float(np.median(estimate.effective_sample_size))
+        results["draws"] = draws
+    results["active_units"] = vae.active_units(x)
+    results["rows"] = len(x)
+    return results
+
+
+def _print(results, model, source, n_rows, latent_dim):
+    def row(name, key, meaning):
+        return name, f"{results[key]:,.2f}", meaning
+
+    rows = [
+        row("negative ELBO", "negative_elbo", "nats; lower is better"),
+        row("reconstruction", "reconstruction_loss", "-log p(x|z), a part of it"),
+        row("KL", "kl_loss", "KL(q(z|x) ‖ p(z)), the other part"),
+    ]
+    if "log_likelihood" in results:
+        size = f"effective {results['effective_sample_size']:,.1f} of {results['draws']:,} draws"
+        rows.append(row("log p(x)", "log_likelihood", f"nats, estimated; {size}"))
+    used = f"{results['active_units']} of {latent_dim}"
+    rows.append(("active units", used, "latent dimensions in use"))
+    of = "" if results["rows"] == n_rows else f" of {n_rows:,}"
+    console.table(f"{model} on {results['rows']:,}{of} rows of {source}", rows)

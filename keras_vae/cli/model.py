@@ -1,0 +1,86 @@
+"""Makes the model of a run: what the config leaves open is chosen by the data."""
+
+import inspect
+
+import numpy as np
+
+from keras_vae.cli import package
+from keras_vae.cli.run_config import RunConfig
+
+
+def resolve(config: RunConfig, x: np.ndarray) -> RunConfig:
+    """Returns the config with all that is chosen by the data filled in."""
+    import keras
+
+    is_image = x.ndim == 4
+    network = config.network or ("conv" if is_image else "dense")
+    if network == "conv" and not is_image:
+        raise ValueError(
+            f"network=conv takes images, (n, height, width, channels); the data has the shape "
+            f"{x.shape}. Take network=dense."
+        )
+    filters = (32, 32, 64, 64) if is_image and min(x.shape[1:3]) >= 48 else (32, 64)
+    in_unit_interval = np.nanmin(x) >= 0 and np.nanmax(x) <= 1
+    return config.changed(
+        backend=keras.backend.backend(),
+        network=network,
+        layers=config.layers or (filters if network == "conv" else (256, 256)),
+        likelihood=config.likelihood or ("bernoulli" if in_unit_interval else "gaussian"),
+        beta=make_objective(config)[1],
+    )
+
+
+def make_vae(config: RunConfig, x: np.ndarray):
+    """Returns a compiled and built VAE for data of the shape of `x`.
+
+    Raises:
+        ValueError: if a name is unknown, or parts do not go together.
+    """
+    import keras
+
+    kv = package.load(None)
+    likelihood = make_likelihood(config, has_missing=bool(np.isnan(x).any()))
+    *others, last = x.shape[1:]
+    params_shape = (*others, last * likelihood.params_per_feature)
+    if config.network == "conv":
+        encoder = kv.networks.ConvEncoder(config.layers)
+        decoder = kv.networks.ConvDecoder(params_shape, filters=config.layers[::-1])
+    else:
+        encoder = kv.networks.DenseEncoder(config.layers)
+        decoder = kv.networks.DenseDecoder(params_shape, config.layers[::-1])
+    vae = kv.VAE(
+        kv.VariationalEncoder(config.latent_dim, encoder, posterior=config.posterior),
+        decoder,
+        likelihood=likelihood,
+        prior=config.prior,
+        objective=make_objective(config)[0],
+    )
+    vae.compile(keras.optimizers.Adam(config.learning_rate))
+    vae.build((None, *x.shape[1:]))
+    return vae
+
+
+def make_objective(config: RunConfig) -> tuple:
+    """Returns the objective and its β; `None` for one that has none."""
+    kv = package.load(None)
+    objective = kv.objectives.get(config.objective)
+    if "beta" not in inspect.signature(type(objective)).parameters:
+        if config.beta is not None:
+            raise ValueError(f"The objective {config.objective} has no beta; leave --beta out.")
+        return objective, None
+    if config.beta is not None:
+        objective.beta = config.beta
+    elif config.objective == "elbo":
+        objective.beta = 4.0
+    return objective, float(objective.beta)
+
+
+def make_likelihood(config: RunConfig, has_missing: bool):
+    """Returns the likelihood, one that leaves out missing values where the data has any."""
+    kv = package.load(None)
+    likelihood = kv.likelihoods.get(config.likelihood)
+    if config.sigma is not None:
+        if config.likelihood != "gaussian":
+            raise ValueError(f"--sigma goes with --likelihood gaussian, not {config.likelihood}.")
+        likelihood = kv.likelihoods.Gaussian(config.sigma)
+    return kv.likelihoods.Masked(likelihood) if has_missing else likelihood

@@ -1,0 +1,55 @@
+"""Imports Keras and keras_vae once the backend is chosen."""
+
+import importlib
+import importlib.util
+import os
+import sys
+
+from keras_vae.cli import console
+
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+def load(backend: str | None):
+    """Imports keras_vae whole and returns it.
+
+    Args:
+        backend: "tensorflow", "jax" or "torch"; `None` leaves it to `KERAS_BACKEND` and to Keras.
+
+    Raises:
+        ValueError: for another name, or if Keras runs on another backend already.
+        ImportError: if the backend is not installed.
+    """
+    if backend not in (None, *BACKENDS):
+        raise ValueError(f"Unknown backend {backend!r}. Known: {', '.join(BACKENDS)}.")
+    if backend and importlib.util.find_spec(backend) is None:
+        raise ImportError(f'{backend} is not installed: pip install "keras-vae[{backend}]"')
+    if backend and "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with console.without_chatter():  # TensorFlow tells much that nobody has asked for
+        import keras
+
+    if backend not in (None, keras.backend.backend()):
+        raise ValueError(
+            f"Keras runs on {keras.backend.backend()} already; for {backend} start a process with "
+            f"KERAS_BACKEND={backend}."
+        )
+    import keras_vae
+
+    if "VAE" not in vars(keras_vae):  # it waited for the backend
+        with console.without_chatter():
+            importlib.reload(keras_vae)
+    return keras_vae
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raises an ImportError that says what to install if a module of an extra is missing."""
+    if not is_installed(*modules):
+        missing = next(m for m in modules if not is_installed(m))
+        raise ImportError(f'{missing} is not installed: pip install "keras-vae[{extra}]"')
+
+
+def is_installed(*modules: str) -> bool:
+    """Returns whether all modules can be imported."""
+    return all(importlib.util.find_spec(module) is not None for module in modules)

@@ -1,0 +1,163 @@
+"""Runs a training and leaves its folder: the model, its logs and its pictures."""
+
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from keras_vae.cli import console, data, package
+from keras_vae.cli.model import make_vae, resolve
+from keras_vae.cli.run_config import RunConfig
+
+CONFIG, MODEL = "config.toml", "vae.keras"
+PLOTS_MISSING = 'No pictures: they need matplotlib and tensorboard, pip install "keras-vae[plots]".'
+
+
+def run(config: RunConfig, output: Path, saved_model: bool) -> None:
+    """Trains a VAE as the config says.
+
+    Args:
+        config: what to train.
+        output: the folder to write; files of an earlier run in it are replaced.
+        saved_model: whether to export the model too, where the backend can.
+
+    Raises:
+        ValueError: if options do not go together, or do not suit the data.
+        OSError: if the data cannot be read, or the folder not be written.
+    """
+    package.load(config.backend)
+    import keras
+
+    from keras_vae.cli import progress
+
+    keras.utils.set_random_seed(config.seed)
+    config = _with_path(config)
+    with console.out.status(f"Loading {config.data}"):
+        rows = data.load(config.data, config.array, config.seed)
+        x, x_validation = data.split(rows, config.data, config.seed)
+    config = resolve(config, x)
+    vae = make_vae(config, x)
+    output.mkdir(parents=True, exist_ok=True)
+    config.write(output / CONFIG)
+    _describe(config, x, x_validation)
+    begin = time.monotonic()
+    with progress.StopAtInterrupt() as stop:
+        rows = progress.EpochRows()
+        try:
+            history = vae.fit(
+                x,
+                validation_data=(x_validation, None),
+                batch_size=config.batch_size,
+                epochs=config.epochs,
+                callbacks=[*_callbacks(output, x_validation), rows, stop],
+                verbose=0,
+            ).history
+        finally:
+            rows.close()
+    vae.save(output / MODEL)
+    seconds = time.monotonic() - begin
+    if x.ndim == 4 and x.shape[-1] in (1, 3, 4):
+        _draw(vae, x_validation, output, config.seed)
+    if saved_model:
+        _export(vae, output, config.backend)
+    _report(config, history, seconds, output)
+
+
+def _with_path(config):
+    """Returns the config with a file or folder named so that it is found from elsewhere."""
+    path = Path(config.data)
+    return config.changed(data=str(path.resolve())) if path.exists() else config
+
+
+def _describe(config, x, x_validation):
+    beta = "" if config.beta is None else f", beta {config.beta:g}"
+    console.out.print(
+        f"Training on {len(x):,} samples of shape {x.shape[1:]}, {len(x_validation):,} more to "
+        f"validate, with {config.backend}.\n"
+        f"[dim]{config.likelihood} likelihood, {config.prior} prior, {config.posterior} posterior, "
+        f"objective {config.objective}{beta}, {config.latent_dim} latent dimensions, "
+        f"{config.network} network of {', '.join(map(str, config.layers))}.\n"
+        "Ctrl-C ends the training and keeps what was learned.[/]\n"
+    )
+
+
+def _callbacks(output, x_validation):
+    import keras
+
+    import keras_vae as kv
+
+    callbacks = [
+        kv.callbacks.TrainingWatch(x_validation),
+        keras.callbacks.CSVLogger(output / "history.csv"),
+        keras.callbacks.ModelCheckpoint(output / MODEL),
+    ]
+    if package.is_installed("tensorboard", "matplotlib"):
+        callbacks.insert(0, keras.callbacks.TensorBoard(output / "logs"))
+        callbacks.insert(1, kv.callbacks.TensorBoardVAE(output / "logs", x_validation))
+    return callbacks
+
+
+def _draw(vae, x, output, seed):
+    """Writes the three pictures."""
+    if not package.is_installed("matplotlib"):
+        return
+    from keras_vae import plots
+
+    with console.out.status("Drawing"):
+        plots.reconstructions(vae, x).savefig(output / "reconstructions.png")
+        plots.samples(vae, seed=seed).savefig(output / "samples.png")
+        plots.traversal(vae, x).savefig(output / "traversal.png")
+
+
+def _export(vae, output, backend):
+    if backend == "torch":
+        console.note("No SavedModel: Keras writes that format on TensorFlow and JAX only.")
+        return
+    try:
+        with console.out.status("Exporting"):
+            vae.export(output / "saved_model")
+    except (RuntimeError, ImportError, OSError) as error:  # the model is saved already
+        console.note(f"No SavedModel: {error}")
+
+
+def _report(config, history, seconds, output):
+    last = {name: values[-1] for name, values in history.items() if values}
+
+    def row(name, log, meaning):
+        return name, f"{last[log]:,.2f}", meaning
+
+    rows = [
+        row("negative ELBO", "val_negative_elbo", "nats, of the validation data; lower is better"),
+        row("reconstruction", "val_reconstruction_loss", "-log p(x|z), a part of it"),
+        row("KL", "val_kl_loss", "KL(q(z|x) ‖ p(z)), the other part"),
+    ]
+    if "active_units" in last:
+        used = f"{last['active_units']:.0f} of {config.latent_dim}"
+        rows.append(("active units", used, "latent dimensions in use"))
+    epochs = len(next(iter(history.values()), []))
+    rows.append(("epochs", f"{epochs} of {config.epochs}", f"in {seconds:,.0f} seconds"))
+    console.table("Results", rows)
+    names = sorted(path.name + "/" * path.is_dir() for path in output.iterdir())
+    console.out.print(f"\nWrote [bold]{output}/[/]: {', '.join(names)}")
+    if not package.is_installed("tensorboard", "matplotlib"):
+        console.note(PLOTS_MISSING)
+    _print_next(config, output)
+
+
+def _print_next(config, output):
+    command = sys.argv[0] if sys.argv[0].endswith("keras-vae") else "keras-vae"
+    # As it was called: the commands of an environment are found beside one another.
+    beside = command.removesuffix("keras-vae")
+    folder, source = shlex.quote(str(output)), shlex.quote(config.data)
+    array = f" --array {shlex.quote(config.array)}" if config.array else ""
+    steps = [
+        f"{command} evaluate {folder}/{MODEL} {source}{array}",
+        f"{command} train --config {folder}/{CONFIG}",
+    ]
+    if (output / "logs").exists():
+        steps.insert(0, f"{beside}tensorboard --logdir {folder}/logs")
+    if (output / "saved_model").exists():
+        steps.append(f"{command} serve {folder}/saved_model")
+    console.out.print("\nTo go on:")
+    for step in steps:
+        console.out.print(f"  {step}", soft_wrap=True, markup=False)
