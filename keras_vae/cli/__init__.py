@@ -12,7 +12,7 @@ def chooses_backend() -> bool:
     """Returns whether this process is the command, and has not imported Keras yet."""
     is_script = Path(sys.argv[0]).name == "keras-vae"
     is_module = sys.argv[0] == "-m" and "keras_vae.cli" in sys.orig_argv
-    return (is_script or is_module) and "keras" not in sys.modules
+    return (is_script or is_module) and sys.modules.get("keras") is None
 
 
 def main() -> None:

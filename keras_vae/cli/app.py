@@ -70,12 +70,14 @@ def run(arguments: list[str]) -> int:
     0: done, 2: something is given wrongly, which one line says, 130: interrupted.
     """
     console.tracebacks = False
-    console.quieten()
+    console.one_line_warnings()
     try:
         status = app(args=arguments, prog_name="keras-vae", standalone_mode=False) or 0
     except typer.TyperException as error:
         if error.format_message():  # else a command alone, whose help was shown
-            console.error(f"{error.format_message().rstrip('.')}. See {_path(error)} --help.")
+            message = error.format_message()
+            end = "" if message.endswith((".", "?")) else "."
+            console.error(f"{message}{end} See {_path(error)} --help.")
         status = 2
     except MISTAKES as error:
         if console.tracebacks:

@@ -1,7 +1,6 @@
 """The terminal: where the command prints, and how it says what is wrong."""
 
 import contextlib
-import logging
 import os
 import sys
 import tempfile
@@ -27,10 +26,9 @@ def note(message: str) -> None:
     out.print(Text(message, style="yellow"))
 
 
-def quieten() -> None:
-    """Lets warnings say what they have to say in a line, and libraries' logs only what failed."""
+def one_line_warnings() -> None:
+    """Lets warnings say what they have to say without the line of code that they come from."""
     warnings.showwarning = lambda message, *_, **__: note(f"Warning: {message}")
-    logging.disable(logging.WARNING)
 
 
 @contextlib.contextmanager

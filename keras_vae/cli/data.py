@@ -53,9 +53,7 @@ def load(source: str, array: str | None = None, seed: int = 0, n_sprites: int = 
         message = str(error)
         raise ValueError(message if source in message else f"{source}: {message}") from None
     if x.ndim < 2 or not len(x):
-        raise ValueError(
-            f"{source} has the shape {x.shape}; expected (n, *features), n of them at least 1."
-        )
+        raise ValueError(f"{source} has the shape {x.shape}; expected rows, (n, *features).")
     return x
 
 

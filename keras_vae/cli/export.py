@@ -1,5 +1,6 @@
 """`keras-vae export`: writes a saved model for a runtime."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,7 @@ def export(
     if not model.exists():
         raise FileNotFoundError(f"no file {str(model)!r}; give the .keras file of a model.")
     kv = package.load(backend)
+    logging.disable(logging.WARNING)  # converters tell much that nobody has asked for
     format = format or FORMATS.get(output.suffix, "tf_saved_model")
     with console.out.status("Exporting"):
         vae = kv.load_model(model)

@@ -24,9 +24,8 @@ class EpochRows(keras.callbacks.Callback):
 
     takes_groups_of_batches = True  # so that `fit` keeps its speed
 
-    def on_train_begin(self, logs=None):
-        header = "".join(f"{name:>{_width(name)}}" for name, _, _ in COLUMNS)
-        console.out.print(f"[bold]{'epoch':>9}{header}{'seconds':>9}[/]")
+    def __init__(self):
+        super().__init__()
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -38,6 +37,10 @@ class EpochRows(keras.callbacks.Callback):
             disable=not console.out.is_terminal,
         )
         self.task = self.progress.add_task("starting", total=None)
+
+    def on_train_begin(self, logs=None):
+        header = "".join(f"{name:>{_width(name)}}" for name, _, _ in COLUMNS)
+        console.out.print(f"[bold]{'epoch':>9}{header}{'seconds':>9}[/]")
         self.progress.start()
 
     def on_epoch_begin(self, epoch, logs=None):
