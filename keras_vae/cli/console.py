@@ -51,19 +51,13 @@ def without_chatter():
 
 
 def table(title: str, rows: list[tuple[str, str, str]]) -> None:
-    """Prints rows of a name, a value and what it means."""
-    grid = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        show_header=False,
-    )
+    """Prints a title and rows of a name, a value and what it means."""
+    grid = Table(box=None, pad_edge=False, show_header=False)
     grid.add_column()
     grid.add_column(justify="right", style="bold")
     grid.add_column(style="dim")
     for row in rows:
         grid.add_row(*row)
     out.print()
+    out.print(Text(title, style="bold"))
     out.print(grid)

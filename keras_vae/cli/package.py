@@ -7,7 +7,7 @@ import sys
 
 from keras_vae.cli import console
 
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def load(backend: str | None):
@@ -20,10 +20,11 @@ def load(backend: str | None):
         ValueError: for another name, or if Keras runs on another backend already.
         ImportError: if the backend is not installed.
     """
+    backend = backend or os.environ.get("KERAS_BACKEND") or None
     if backend not in (None, *BACKENDS):
         raise ValueError(f"Unknown backend {backend!r}. Known: {', '.join(BACKENDS)}.")
-    if backend and importlib.util.find_spec(backend) is None:
-        raise ImportError(f'{backend} is not installed: pip install "keras-vae[{backend}]"')
+    if backend is not None:
+        require(f'"keras-vae[{backend}]"', backend)
     if backend and "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -43,11 +44,11 @@ def load(backend: str | None):
     return keras_vae
 
 
-def require(extra: str, *modules: str) -> None:
-    """Raises an ImportError that says what to install if a module of an extra is missing."""
-    if not is_installed(*modules):
-        missing = next(m for m in modules if not is_installed(m))
-        raise ImportError(f'{missing} is not installed: pip install "keras-vae[{extra}]"')
+def require(package: str, *modules: str) -> None:
+    """Raises an ImportError that says which package to install if a module is missing."""
+    missing = [module for module in modules if not is_installed(module)]
+    if missing:
+        raise ImportError(f"{missing[0]} is not installed: pip install {package}")
 
 
 def is_installed(*modules: str) -> bool:

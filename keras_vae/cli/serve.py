@@ -33,9 +33,9 @@ def serve(
     """
     if not model.exists():
         raise FileNotFoundError(f"no file or folder {str(model)!r}; give what export wrote.")
-    package.require("serve", "starlette", "uvicorn")
+    package.require('"keras-vae[serve]"', "starlette", "uvicorn")
     if not (model / "saved_model.pb").exists():
-        package.require("export", "onnxruntime")
+        package.require("onnxruntime", "onnxruntime")
     options = ["--host", host, "--port", str(port), "--max-mib", str(max_mib)]
     arguments, sys.argv = sys.argv, ["keras-vae serve", *options, "--", str(model)]
     try:
