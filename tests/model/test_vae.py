@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import LATENT_DIM, assert_same_logs, make_vae, to_numpy
+from helpers import LATENT_DIM, N_FEATURES, assert_same_logs, make_vae, to_numpy
 from keras import layers
 
 import keras_vae as kv
