@@ -34,8 +34,9 @@ def _posterior_means(vae, x, batch_size):
 
 
 def _prior_variance(prior):
-    if "std" in prior.distribution().closed_forms:
-        return np.square(ops.convert_to_numpy(prior.distribution().std()))
+    distribution = prior.distribution()
+    if "std" in distribution.closed_forms:
+        return np.square(ops.convert_to_numpy(distribution.std()))
     return ops.convert_to_numpy(prior.sample(1000, seed=0)).var(axis=0)
 
 

@@ -1,5 +1,7 @@
 """Free bits: a KL below a floor costs nothing."""
 
+import math
+
 from keras import ops
 
 from keras_vae import distributions
@@ -7,7 +9,6 @@ from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.rows_that_count import batch_mean
-from keras_vae.objectives.terms import reconstruction_and_kl
 from keras_vae.saving.registry import serializable
 
 
@@ -34,6 +35,7 @@ class FreeBits(Objective):
 
     term_names = ("free_bits_kl",)
     computes_by_row = True
+    takes_grids = True
 
     free_bits = LossWeight()
     beta = LossWeight()
@@ -47,13 +49,19 @@ class FreeBits(Objective):
         self.beta = beta
 
     def terms(self, forward: Forward) -> dict:
-        terms = reconstruction_and_kl(forward)
-        floor = self.free_bits
-        posterior, prior = forward.posterior, forward.prior.distribution()
-        if distributions.has_kl_per_dimension(posterior, prior):
-            kl = distributions.kl_per_dimension(posterior, prior)
+        f, floor = forward, self.free_bits
+        prior = f.prior.distribution()  # once, as a VampPrior's calls the encoder
+        kl = distributions.kl_divergence(f.posterior, prior, f.z, f.log_qz)
+        kl = f.per_sample("kl_loss", kl)
+        if distributions.has_kl_per_dimension(f.posterior, prior):
+            groups = distributions.kl_per_dimension(f.posterior, prior)
         else:
-            kl, floor = terms["kl_loss"][:, None], floor * forward.z.shape[-1]
-        floored = ops.sum(ops.maximum(batch_mean(forward.sample_weight, kl), floor))
-        loss = terms["reconstruction_loss"] + self.beta * floored
-        return terms | {"loss": loss, "free_bits_kl": floored}
+            groups, floor = kl[:, None], floor * math.prod(f.posterior.event_shape)
+        floored = ops.sum(ops.maximum(batch_mean(f.sample_weight, groups), floor))
+        reconstruction = f.reconstruction_loss()
+        return {
+            "loss": reconstruction + self.beta * floored,
+            "reconstruction_loss": reconstruction,
+            "kl_loss": kl,
+            "free_bits_kl": floored,
+        }

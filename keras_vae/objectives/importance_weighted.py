@@ -6,7 +6,6 @@ from keras import ops
 
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
-from keras_vae.objectives.terms import per_sample
 from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_choice, check_count
 
@@ -40,6 +39,7 @@ class IWAE(Objective):
 
     term_names = ("effective_sample_size",)
     computes_by_row = True
+    takes_grids = True
     same_weights = True
 
     def __init__(self, n_samples: int = 5, gradient: str = "reparameterized"):
@@ -84,7 +84,7 @@ class IWAE(Objective):
 
     def terms(self, forward: Forward) -> dict:
         f, z = forward, forward.z
-        if len(z.shape) != 3 or z.shape[0] != self.n_draws:
+        if len(z.shape) != 2 + len(f.posterior.event_shape) or z.shape[0] != self.n_draws:
             raise ValueError(
                 f"{type(self).__name__} needs {self.n_draws} draws of z per input, which a "
                 f"keras_vae.VariationalEncoder gives; the encoder's z has shape {tuple(z.shape)}."
@@ -107,8 +107,8 @@ class IWAE(Objective):
         return {
             # The value of the bound with the gradient of the surrogate.
             "loss": -(bound + surrogate - ops.stop_gradient(surrogate)),
-            "reconstruction_loss": per_sample("reconstruction_loss", -log_px, z),
-            "kl_loss": per_sample("kl_loss", log_qz - log_pz, z),
+            "reconstruction_loss": f.per_sample("reconstruction_loss", -log_px),
+            "kl_loss": f.per_sample("kl_loss", log_qz - log_pz),
             "effective_sample_size": 1.0
             / ops.sum(ops.square(normalized(constant_log_w, axis=0)), axis=0),
         }

@@ -76,6 +76,40 @@ def test_kl_and_log_probabilities_sum_over_the_grid():
     assert_close(to_numpy(vae.prior.log_prob(z)), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("objective", ["free_bits", "iwae", "ciwae", "miwae", "piwae", "capacity"])
+def test_objectives_of_a_grid(objective):
+    """Their terms are those of the same numbers as vectors."""
+    draws = kv.objectives.get(objective).n_draws
+    z_mean, z_log_var = np.random.default_rng(2).normal(size=(2, 6, *GRID)).astype("float32")
+    noise = np.random.default_rng(3).normal(size=(*([draws] if draws else []), 6, *GRID))
+    z = (z_mean + np.exp(0.5 * z_log_var) * noise).astype("float32")
+
+    def terms(shape):
+        prior = kv.priors.StandardNormal()
+        prior.build((None, *shape))
+
+        def to_shape(t):
+            return ops.array(t.reshape(*t.shape[: t.ndim - 3], *shape))
+
+        forward = kv.objectives.Forward(
+            x=None,
+            target=np.ones((6, 2), "float32"),
+            params=ops.array(z.reshape(*z.shape[:-3], -1)[..., :2]),
+            z=to_shape(z),
+            posterior=kv.posteriors.DiagonalNormal(to_shape(z_mean), to_shape(z_log_var)),
+            prior=prior,
+            likelihood=kv.likelihoods.Bernoulli(),
+            sample_weight=ops.full((6,), 1 / 6),
+            decode=lambda codes: ops.reshape(codes, (*codes.shape[:2], 48))[..., :2],
+        )
+        return kv.objectives.get(objective).compute(forward).by_name()
+
+    grid, flat = terms(GRID), terms((48,))
+    assert grid.keys() == flat.keys()
+    for name, value in flat.items():
+        assert_close(to_numpy(grid[name]), to_numpy(value), rtol=1e-5)
+
+
 def test_a_mixture_on_a_grid_is_that_of_the_flat_codes():
     grid, flat = kv.priors.GaussianMixture(5), kv.priors.GaussianMixture(5)
     grid.build((None, *GRID))
