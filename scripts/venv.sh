@@ -1,9 +1,14 @@
 # Sourced by the other scripts: makes virtual environments and installs into them.
 
-# Usage: ensure_venv EXTRAS   e.g. ensure_venv plots,jax
-# The package with these extras, in .venv.
+# Usage: ensure_venv GROUP or ensure_venv EXTRAS   e.g. ensure_venv dev, ensure_venv plots,jax
+# The package with a dependency group of pyproject.toml or with extras, in .venv.
 ensure_venv() {
-  ensure_installed .venv "$1" "keras_vae[$1]" --editable ".[$1]"
+  case $1 in
+    dev | docs | notebooks)
+      ensure_installed .venv "$1" "keras_vae and its group $1" --editable . --group "$1"
+      ;;
+    *) ensure_installed .venv "$1" "keras_vae[$1]" --editable ".[$1]" ;;
+  esac
 }
 
 # Usage: ensure_installed VENV NAME TITLE PIP_ARGUMENTS...
@@ -18,6 +23,7 @@ ensure_installed() {
   fi
   if ! cat pyproject.toml scripts/constraints.txt | cmp -s - "$stamp"; then
     echo "Installing $title into $venv; the first time takes a few minutes ..."
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "pip>=25.1" # for --group
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
       --constraint scripts/constraints.txt "$@"
     cat pyproject.toml scripts/constraints.txt >"$stamp"
