@@ -15,7 +15,7 @@ from mkdocs.plugins import event_priority, get_plugin_logger
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = ("CHANGELOG.md", "benchmarks/speed/README.md", "notebooks/*.ipynb")
+OUTSIDE = ("*.md", "LICENSE", "benchmarks/speed/README.md", "notebooks/*.ipynb")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?!\s)([^$]+?)(?<!\s)\$", re.DOTALL)
 
 SPACE = '<mspace width="0.167em"/>'

@@ -1,6 +1,7 @@
 """The examples of the documentation run: those on models as they stand, others with less data."""
 
 import re
+import runpy
 from pathlib import Path
 
 import keras
@@ -47,16 +48,21 @@ def test_example(title, code):
     assert np.isfinite(vae.fit(namespace["x"], verbose=0).history["loss"]).all()
 
 
-def test_every_part_with_a_name_is_on_the_page():
+def test_the_shelf_is_that_of_the_code():
+    shelf = runpy.run_path(str(ROOT / "scripts" / "shelf.py"))
+    (found,) = shelf["SHELF"].findall(PAGE)
+    assert found == shelf["shelf"](), "write it anew: .venv/bin/python scripts/shelf.py"
     for registry in (kv.posteriors, kv.priors, kv.likelihoods, kv.objectives):
         for name in registry.NAMES:
-            assert f'"{name}"' in PAGE
+            assert f'"{name}"' in found
 
 
 @pytest.mark.parametrize(
     ("page", "backend"),
     [
         ("README.md", "tensorflow"),
+        ("CONTRIBUTING.md", "torch"),
+        ("docs/using.md", "tensorflow"),
         ("docs/loss.md", "torch"),
         ("docs/choosing.md", "torch"),
     ],
