@@ -75,7 +75,7 @@ def test_page(page, backend, tmp_path, monkeypatch):
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     code = re.sub(r"\bepochs=\d+", "epochs=1", "\n".join(blocks))
     code = re.sub(r"sample\(\d+_000", "sample(1_100", code)
-    namespace = {}
+    namespace = {"__name__": "page"}
     exec(code, namespace)
     for test in [value for name, value in namespace.items() if name.startswith("test_")]:
         test()
