@@ -178,7 +178,8 @@ class LossPart(keras.layers.Layer):
 
 @functools.cache
 def _names_of_keras():
-    return frozenset({*dir(keras.layers.Layer()), "loss_weights"})
+    # Those of a model too: of every layer Keras sets train_function when TensorFlow exports.
+    return frozenset({*dir(keras.Model()), "loss_weights"})
 
 
 def check_has(part: LossPart, posterior: type, method: str, why: str) -> None:
