@@ -47,6 +47,7 @@ __all__ = [
     "call_numbers",
     "compile_inference",
     "compiled_loop",
+    "convolves_by_matrices",
     "free_memory",
     "is_cpu",
     "is_distributed",
@@ -81,3 +82,9 @@ def normal_draws(n: int, shape, seed, dtype: str = "float32"):
         return normal((n, *shape), seed, dtype)
     # Row by row, so that a row's noise is the same for any number of rows.
     return ops.swapaxes(normal((shape[0], n, *shape[1:]), seed, dtype), 0, 1)
+
+
+def convolves_by_matrices() -> bool:
+    """Returns whether strided convolutions are computed as products of matrices."""
+    # XLA's transposed convolutions on a CPU take 7 to 20 times as long.
+    return COMPILES_EACH_SHAPE and is_cpu()

@@ -22,12 +22,14 @@ class Encoder(abc.ABC):
         posterior_class: the class of the posterior.
         takes_n_samples: whether it gives several draws per input if asked.
         n_samples: draws per input unasked; `None` for one without a samples axis.
+        casts_whole_numbers: whether whole numbers become floats, and are not ids.
     """
 
     latent_shape: tuple[int, ...] | None
     posterior_class: type[Distribution]
     takes_n_samples: bool = False
     n_samples: int | None = None
+    casts_whole_numbers: bool = False
 
     @abc.abstractmethod
     def connect(self, input_shape: tuple) -> tuple[int, ...]:

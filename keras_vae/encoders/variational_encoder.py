@@ -8,6 +8,7 @@ import keras
 from keras_vae import networks, posteriors
 from keras_vae.encoders.base import Encoder, check_one_input
 from keras_vae.encoders.sample_layer import SampleLayer
+from keras_vae.networks.stack import Stack
 from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_count, check_shape, plain
 
@@ -91,6 +92,11 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
     @property
     def posterior_class(self) -> type[posteriors.Posterior]:
         return self.head.distribution_class
+
+    @property
+    def casts_whole_numbers(self) -> bool:
+        """Whether the network is one of the package; others may take ids."""
+        return isinstance(self.network, Stack)
 
     @property
     def latent_names(self) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 import os
 
+from keras_vae.evaluation.draws import check_can_draw
 from keras_vae.export.base import ExportFormat, FileFormat
 from keras_vae.export.exported_program import ExportedProgram
 from keras_vae.export.litert import LiteRT
 from keras_vae.export.onnx import ONNX
 from keras_vae.export.quantization import quantization
 from keras_vae.export.saved_model import SavedModel
-from keras_vae.model.draws import check_can_draw
 from keras_vae.saving.atomic_write import written_beside
 
 __all__ = ["FORMATS", "ExportFormat", "FileFormat", "export", "get"]

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.evaluation import draws
 from keras_vae.export.base import ExportFormat
 from keras_vae.export.endpoints import ExportError, endpoints
-from keras_vae.model import draws
 
 
 class SavedModel(ExportFormat):

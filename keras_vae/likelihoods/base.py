@@ -1,6 +1,7 @@
 """Likelihood: the abstract class of every likelihood of the data."""
 
 import abc
+import inspect
 
 import numpy as np
 from keras import ops
@@ -121,6 +122,13 @@ class Likelihood(Float32Layer, abc.ABC):
                 of each row, `(n, batch)` or `(n * batch,)`. `None` where draws count alike.
         """
         return  # AutoGraph warns of a body that is empty.
+
+    def adapt(self, target, params, **kwargs) -> None:
+        """Calls `update` with those of its arguments that a subclass takes."""
+        names = inspect.signature(self.update).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in names.values()):
+            kwargs = {name: value for name, value in kwargs.items() if name in names}
+        self.update(target, params, **kwargs)
 
     def end_step(self) -> None:
         """Leaves such weights as evaluation is to use them, at the end of a training step."""

@@ -8,7 +8,6 @@ from keras_vae import likelihoods
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.likelihoods.from_function import FromFunction
 from keras_vae.saving.registry import serializable
-from keras_vae.training.likelihood_updates import update
 
 
 @serializable(old="Masked")
@@ -74,7 +73,7 @@ class Masked(Likelihood):
             self.likelihood.look_at(target)
 
     def update(self, target, params, mask=None, **kwargs):
-        update(self.likelihood, target, params, mask=_observed(target, mask), **kwargs)
+        self.likelihood.adapt(target, params, mask=_observed(target, mask), **kwargs)
 
     def end_step(self):
         self.likelihood.end_step()

@@ -92,7 +92,7 @@ def connect(encoder, decoder, prior, likelihood, objective, input_shape) -> tupl
     """
     latent_shape = encoders.get(encoder).connect(input_shape)
     check_latent_shape(latent_shape, decoder, prior, objective)
-    params = decoder(keras.KerasTensor((None, *latent_shape)), training=False)
+    params = _params_of_symbols(decoder, latent_shape)
     if isinstance(params, (list, tuple, dict)):
         found = f"a dict of {len(params)}" if isinstance(params, dict) else len(params)
         raise ValueError(
@@ -112,6 +112,19 @@ def connect(encoder, decoder, prior, likelihood, objective, input_shape) -> tupl
         if params.size:
             likelihood.check_params(params)
     return latent_shape, (*features, last and last // per_feature)
+
+
+def _params_of_symbols(decoder, latent_shape):
+    try:
+        return decoder(keras.KerasTensor((None, *latent_shape)), training=False)
+    except Exception as error:
+        if len(latent_shape) == 1:
+            raise
+        raise ValueError(
+            f"The decoder takes no codes of shape {latent_shape}, a grid, which the encoder gives "
+            f"({error}). For codes that are vectors end the encoder with keras.layers.Flatten; for "
+            "a grid begin the decoder with a layer that takes one, such as a convolution."
+        ) from error
 
 
 def _params_of_random_codes(decoder, latent_shape):

@@ -6,10 +6,10 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_vae import backend
+from keras_vae import backend, encoders
 from keras_vae.backend.keras_internals import CACHED_EVALUATION
 from keras_vae.model.flow import Flow
-from keras_vae.networks.stack import Stack
+from keras_vae.model.frozen import inner_optimizer
 from keras_vae.schedules import warn_of_late_schedules
 from keras_vae.training import device_loop, likelihood_updates
 from keras_vae.training.data import TrainingData, warn_of_target
@@ -180,9 +180,8 @@ class Fitting(Flow):
     @property
     def dtype_of_whole_numbers(self) -> str | None:
         """What the encoder casts whole numbers to, `None` where that is not known."""
-        # The networks of the package cast. Others may take ids.
-        network = getattr(self.encoder, "network", None)
-        return self.compute_dtype if isinstance(network, Stack) else None
+        casts = encoders.get(self.encoder).casts_whole_numbers
+        return self.compute_dtype if casts else None
 
     def check_data_size(self) -> None:
         """Raises a ValueError if the objective needs the size of the data, which is not known."""
@@ -203,9 +202,7 @@ class Fitting(Flow):
         return step
 
     def _batches_per_step(self):
-        # Under float16 Keras wraps the optimizer that accumulates.
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        return optimizer.gradient_accumulation_steps or 1
+        return inner_optimizer(self.optimizer).gradient_accumulation_steps or 1
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         outputs = y_pred if isinstance(y_pred, dict) else {"reconstruction": y_pred}

@@ -51,6 +51,14 @@ class Flow(keras.Model):
     compiled_loops: CompiledLoops
     row_order: RowOrder
 
+    def check_built(self, action: str) -> None:
+        """Raises a ValueError if the model has no weights yet."""
+        if not self.built:
+            raise ValueError(
+                f"Cannot {action} yet: the model is not built. Call fit, or "
+                "vae.build((None, *shape_of_one_sample))."
+            )
+
     def _latents(self, x, training):
         """Returns the encoder's outputs by name."""
         n_draws = self.objective.n_draws if in_step.get() else None

@@ -42,7 +42,7 @@ def _layers(model):
 def optimized(model: keras.Model) -> list[int]:
     """Returns the places of the variables that the optimizer has a state for."""
     places = {id(v): i for i, v in enumerate(model.variables)}
-    return [places[id(v)] for v in optimized_variables(_inner(model.optimizer))]
+    return [places[id(v)] for v in optimized_variables(inner_optimizer(model.optimizer))]
 
 
 def build_optimizer(model: keras.Model, places: list[int] | None) -> None:
@@ -89,6 +89,7 @@ def _take_old_order(optimizer, model):
     optimizer.load_own_variables = load_own_variables
 
 
-def _inner(optimizer):
-    # Under float16 Keras wraps the optimizer that has the state.
-    return getattr(optimizer, "inner_optimizer", optimizer)
+def inner_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Returns the optimizer that has the state, which Keras wraps under float16."""
+    is_wrapped = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return optimizer.inner_optimizer if is_wrapped else optimizer

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_vae import distributions, encoders, evaluation
-from keras_vae.model import draws
+from keras_vae.evaluation import draws
 from keras_vae.model.flow import Flow
 from keras_vae.numerics.arcs import arcs
 from keras_vae.training.data import warn_of_target

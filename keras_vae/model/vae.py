@@ -9,11 +9,7 @@ from keras import ops
 
 from keras_vae import backend, encoders, likelihoods, objectives, priors
 from keras_vae.model.compiled_inference import CompiledInference
-from keras_vae.model.connect import (
-    check_parts,
-    check_regularizer,
-    connect,
-)
+from keras_vae.model.connect import check_parts, check_regularizer, connect
 from keras_vae.model.fitting import Fitting
 from keras_vae.model.flow import in_step, mode
 from keras_vae.model.inference import Inference
@@ -180,14 +176,6 @@ class VAE(Fitting, Inference, Saving):
     def _set_latent_shape(self, latent_shape):
         self.latent_shape = latent_shape
         self.latent_dim = None if latent_shape is None else math.prod(latent_shape)
-
-    def check_built(self, action: str) -> None:
-        """Raises a ValueError if the model has no weights yet."""
-        if not self.built:
-            raise ValueError(
-                f"Cannot {action} yet: the model is not built. Call fit, or "
-                "vae.build((None, *shape_of_one_sample))."
-            )
 
     # The forward pass
 

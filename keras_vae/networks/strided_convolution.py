@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from keras_vae.training import policy
+from keras_vae import backend
 
 
 class StridedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` of stride 2 and padding "same", which halves an image.
 
-    On JAX's CPU it is one product of matrices, see `keras_vae.training.policy`.
+    On JAX's CPU it is one product of matrices, see `keras_vae.backend`.
 
     Args:
         filters: number of output channels.
@@ -21,13 +21,13 @@ class StridedConv2D(keras.layers.Conv2D):
         networks for document processing", 2006, section 3.1.
     """
 
-    convolves_by_matrices = True  # where keras_vae.training.policy says so
+    convolves_by_matrices = True  # where keras_vae.backend says so
 
     def __init__(self, filters: int, kernel_size: int, activation=None):
         super().__init__(filters, kernel_size, strides=2, padding="same", activation=activation)
 
     def convolution_op(self, inputs, kernel):
-        if not policy.convolves_by_matrices():
+        if not backend.convolves_by_matrices():
             return super().convolution_op(inputs, kernel)
         size, image = kernel.shape[0], inputs.shape[1:3]
         padding = [_same_padding(length, size) for length in image]
@@ -49,13 +49,13 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
     The arguments are those of `StridedConv2D`.
     """
 
-    convolves_by_matrices = True  # where keras_vae.training.policy says so
+    convolves_by_matrices = True  # where keras_vae.backend says so
 
     def __init__(self, filters: int, kernel_size: int, activation=None):
         super().__init__(filters, kernel_size, strides=2, padding="same", activation=activation)
 
     def call(self, inputs):
-        if not policy.convolves_by_matrices():
+        if not backend.convolves_by_matrices():
             return super().call(inputs)
         size, (height, width), channels = self.kernel_size[0], inputs.shape[1:3], self.filters
         half = (size + 1) // 2

@@ -1,7 +1,6 @@
 """When a likelihood adapts what follows from the data rather than from a gradient."""
 
 import contextlib
-import inspect
 
 import keras
 import numpy as np
@@ -23,7 +22,7 @@ def during(training: bool, forward, objective, sample_weight):
     likelihood, bound = forward.likelihood, None
     if likelihood.follows_epochs:
         bound = objective.bound_given(forward)
-    update(likelihood, forward.target, forward.params, sample_weight=sample_weight, bound=bound)
+    likelihood.adapt(forward.target, forward.params, sample_weight=sample_weight, bound=bound)
     yield
     likelihood.end_step()
 
@@ -34,14 +33,6 @@ def look_at(likelihood, target, sample_weight) -> None:
         target = target[np.ravel(keras.ops.convert_to_numpy(sample_weight)) > 0]
     if len(target):
         likelihood.look_at(target)
-
-
-def update(likelihood, target, params, **kwargs) -> None:
-    """Calls `likelihood.update` with those arguments that it takes."""
-    names = inspect.signature(likelihood.update).parameters
-    if not any(p.kind is p.VAR_KEYWORD for p in names.values()):
-        kwargs = {name: value for name, value in kwargs.items() if name in names}
-    likelihood.update(target, params, **kwargs)
 
 
 class Epochs(keras.callbacks.Callback):

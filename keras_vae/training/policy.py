@@ -64,11 +64,5 @@ def updates_by_xla(vae: keras.Model) -> bool:
     return vae.requested_jit_compile == "auto" and is_cpu() and is_of_keras
 
 
-def convolves_by_matrices() -> bool:
-    """Returns whether strided convolutions are computed as products of matrices."""
-    # XLA's transposed convolutions on a CPU take 7 to 20 times as long.
-    return COMPILES_EACH_SHAPE and is_cpu()
-
-
 def _convolutions(vae):
     return [layer for layer in flatten_layers(vae) if isinstance(layer, _CONVOLUTIONS)]

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from helpers import gradient, set_same_weights, to_numpy
 
+from keras_vae import backend
 from keras_vae.networks.strided_convolution import StridedConv2D, StridedConv2DTranspose
-from keras_vae.training import policy
 
 PAIRS = [
     (StridedConv2D, keras.layers.Conv2D),
@@ -19,7 +19,7 @@ PAIRS = [
 @pytest.mark.parametrize("image", [(8, 8), (7, 5)], ids=str)
 def test_the_values_are_those_of_keras(own, of_keras, kernel_size, image, monkeypatch):
     # Products of matrices on each backend, not only where they are faster.
-    monkeypatch.setattr(policy, "convolves_by_matrices", lambda: True)
+    monkeypatch.setattr(backend, "convolves_by_matrices", lambda: True)
     x = np.random.default_rng(0).normal(size=(2, *image, 3)).astype("float32")
     layer = own(4, kernel_size, activation="tanh")
     expected = of_keras(4, kernel_size, strides=2, padding="same", activation="tanh")
@@ -38,4 +38,4 @@ def test_they_are_used_on_jax_on_a_cpu():
         import jax
 
         on_jax = jax.default_backend() == "cpu"
-    assert policy.convolves_by_matrices() == on_jax
+    assert backend.convolves_by_matrices() == on_jax

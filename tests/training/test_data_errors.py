@@ -243,7 +243,7 @@ def test_parts_of_other_forms():
     image = keras.Input((8, 8, 1))
     mean, log_var = (keras.layers.Conv2D(2, 3, 2, "same")(image) for _ in "12")
     encoder = keras.Model(image, [mean, log_var, kv.SampleLayer()((mean, log_var))])
-    with pytest.raises(ValueError, match=r"codes must be vectors.*\(None, 4, 4, 2\).*Flatten"):
+    with pytest.raises(ValueError, match=r"no codes of shape \(4, 4, 2\), a grid.*Flatten"):
         kv.VAE(encoder, kv.networks.DenseDecoder((8, 8, 1))).build((None, 8, 8, 1))
     a, b = keras.Input((12,)), keras.Input((3,))
     joined = keras.layers.Concatenate()([a, b])

@@ -42,42 +42,38 @@ def x_given(vae, z, seed):
 
 def encode(vae, x, seed: int | None, batch_size: int) -> np.ndarray:
     """Draws a code of q(z|x) per row of the array x, see `VAE.encode`."""
-    return vae.compiled_inference(
-        "encode with a draw",
-        lambda x, seed: z_given(vae, x, seed),
-        x,
-        vae.input_features,
-        batch_size,
-        seeds=_seeds("z", seed),
-    )
+
+    def drawn(x, seed):
+        return z_given(vae, x, seed)
+
+    return _by_batches(vae, "encode", drawn, x, vae.input_features, batch_size, _seeds("z", seed))
 
 
 def decode(vae, z, seed: int | None, batch_size: int) -> np.ndarray:
     """Draws from p(x|z) per row of the array z, see `VAE.decode`."""
-    vae.check_built("decode with a draw")
+
+    def drawn(z, seed):
+        return x_given(vae, z, seed)
+
     check_can_draw(vae.likelihood)
-    return vae.compiled_inference(
-        "decode with a draw",
-        lambda z, seed: x_given(vae, z, seed),
-        z,
-        vae.latent_shape,
-        batch_size,
-        seeds=_seeds("x", seed),
-    )
+    return _by_batches(vae, "decode", drawn, z, vae.latent_shape, batch_size, _seeds("x", seed))
 
 
 def reconstruct(vae, x, seed: int | None, batch_size: int) -> np.ndarray:
     """Draws from p(x|z) at the code of each row of the array x, see `VAE.reconstruct`."""
-    vae.check_built("reconstruct with a draw")
+
+    def drawn(x, seed):
+        return x_given(vae, vae.posterior_mean(x), seed)
+
     check_can_draw(vae.likelihood)
-    return vae.compiled_inference(
-        "reconstruct with a draw",
-        lambda x, seed: x_given(vae, vae.posterior_mean(x), seed),
-        x,
-        vae.input_features,
-        batch_size,
-        seeds=_seeds("x", seed),
-    )
+    seeds = _seeds("x", seed)
+    return _by_batches(vae, "reconstruct", drawn, x, vae.input_features, batch_size, seeds)
+
+
+def _by_batches(vae, name, function, x, features, batch_size, seeds):
+    name = f"{name} with a draw"
+    vae.check_built(name)
+    return vae.compiled_inference(name, function, x, features, batch_size, seeds=seeds)
 
 
 def encode_distribution(
