@@ -10,7 +10,7 @@ from keras_vae.cli.run_config import RunConfig
 
 def resolve(config: RunConfig, x: np.ndarray) -> RunConfig:
     """Returns the config with all that is chosen by the data filled in."""
-    import keras
+    from keras_vae.backend import NAME
 
     is_image = x.ndim == 4
     network = config.network or ("conv" if is_image else "dense")
@@ -22,7 +22,7 @@ def resolve(config: RunConfig, x: np.ndarray) -> RunConfig:
     filters = (32, 32, 64, 64) if is_image and min(x.shape[1:3]) >= 48 else (32, 64)
     in_unit_interval = np.nanmin(x) >= 0 and np.nanmax(x) <= 1
     return config.changed(
-        backend=keras.backend.backend(),
+        backend=NAME,
         network=network,
         layers=config.layers or (filters if network == "conv" else (256, 256)),
         likelihood=config.likelihood or ("bernoulli" if in_unit_interval else "gaussian"),

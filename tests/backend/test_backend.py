@@ -44,6 +44,8 @@ def test_the_backends_have_the_same_arguments():
 
 
 def test_nothing_else_asks_keras_which_backend_runs():
-    for file in Path(keras_vae.__file__).parent.rglob("*.py"):
-        if FOLDER not in file.parents:
+    package = Path(keras_vae.__file__).parent
+    chooses = package / "cli" / "package.py"  # before Keras is imported
+    for file in package.rglob("*.py"):
+        if FOLDER not in file.parents and file != chooses:
             assert "backend.backend()" not in file.read_text(), file
