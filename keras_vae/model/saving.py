@@ -4,7 +4,6 @@ import keras
 
 from keras_vae import backend
 from keras_vae.backend.keras_internals import flatten_layers, portable_config
-from keras_vae.export import export
 from keras_vae.model import frozen
 from keras_vae.model.flow import Flow
 from keras_vae.objectives import loss_weight
@@ -128,6 +127,8 @@ class Saving(Flow):
                 0.01 (`"float16"`), 0.1 (`"dynamic"`) or 0.2 (`"int8"`).
             ImportError: if a package that the format needs is not installed.
         """
+        from keras_vae.export import export  # which few processes need
+
         return export(self, filepath, format, endpoint, draws, quantize, representative)
 
     def get_config(self):
