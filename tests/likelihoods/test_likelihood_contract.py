@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from contracts.common import in_turn
 from contracts.likelihood import LikelihoodContract
 from keras import ops
 
@@ -10,7 +11,7 @@ import keras_vae as kv
 
 
 class TestNamedLikelihoods(LikelihoodContract):
-    @pytest.fixture(params=sorted(kv.likelihoods.NAMES))
+    @pytest.fixture(params=in_turn(kv.likelihoods.NAMES))
     def make(self, request):
         return kv.likelihoods.NAMES[request.param]
 
@@ -25,7 +26,7 @@ OTHERS = {
 
 
 class TestOtherLikelihoods(LikelihoodContract):
-    @pytest.fixture(params=sorted(OTHERS))
+    @pytest.fixture(params=in_turn(OTHERS))
     def make(self, request):
         return OTHERS[request.param]
 

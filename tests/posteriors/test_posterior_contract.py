@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+from contracts.common import in_turn
 from contracts.posterior import PosteriorContract
 from keras import ops
 
@@ -11,7 +12,7 @@ OPTIONS = {"inverse_autoregressive_flow": {"units": (8,)}}
 
 
 class TestNamedPosteriors(PosteriorContract):
-    @pytest.fixture(params=sorted(kv.posteriors.NAMES))
+    @pytest.fixture(params=in_turn(kv.posteriors.NAMES))
     def make(self, request):
         name = request.param
         return lambda: kv.posteriors.NAMES[name](**OPTIONS.get(name, {}))

@@ -1,6 +1,7 @@
 """Every prior that has a name keeps the contract of priors."""
 
 import pytest
+from contracts.common import in_turn
 from contracts.prior import PriorContract
 
 import keras_vae as kv
@@ -13,7 +14,7 @@ OPTIONS = {
 
 
 class TestNamedPriors(PriorContract):
-    @pytest.fixture(params=sorted(kv.priors.NAMES))
+    @pytest.fixture(params=in_turn(kv.priors.NAMES))
     def make(self, request):
         name = request.param
         return lambda: kv.priors.NAMES[name](**OPTIONS.get(name, {}))
