@@ -72,8 +72,9 @@ def normal(shape, seed, dtype: str = "float32"):
 
 
 def noise_is_by_element() -> bool:
-    is_threefry = jax.config.jax_default_prng_impl == "threefry2x32"
-    return is_threefry and jax.config.jax_threefry_partitionable
+    # jax gives its config these attributes when it is imported, unknown to type checkers.
+    is_threefry = jax.config.jax_default_prng_impl == "threefry2x32"  # type: ignore[attr-defined]
+    return is_threefry and jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]
 
 
 def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:

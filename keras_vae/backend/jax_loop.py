@@ -72,7 +72,7 @@ def compiled_loop(
         logs, state = jax.lax.fori_loop(0, n_steps, one_more, (logs, state))
         return metrics(state) if are_metrics else logs, state
 
-    compiled_of_size = {}
+    compiled_of_size: dict[int, Callable] = {}
 
     def many(state, data, rows, n_most):
         # Of one length, so that nothing is compiled anew.

@@ -100,7 +100,7 @@ class TensorBoardVAE(keras.callbacks.Callback):
             for name, draw in self._pictures().items():
                 self._add(_image_pb(f"pictures/{name}", draw), epoch)
         self._embed(z)
-        self.writer.flush()
+        self._opened().flush()
 
     def _pictures(self):
         from keras_vae import plots
@@ -116,10 +116,15 @@ class TensorBoardVAE(keras.callbacks.Callback):
 
     def _add(self, summary, epoch):
         from tensorboard.compat.proto.event_pb2 import Event
+
+        event = Event(step=epoch, wall_time=time.time(), summary=summary)
+        self._opened().add_event(event)
+
+    def _opened(self):
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         self.writer = self.writer or EventFileWriter(self.log_dir)
-        self.writer.add_event(Event(step=epoch, wall_time=time.time(), summary=summary))
+        return self.writer
 
     def _embed(self, z):
         """Writes the files of the projector, which shows the last codes only."""

@@ -38,7 +38,7 @@ class TrainingWatch(keras.callbacks.Callback):
         self.x = None if x is None else first_rows("x", x, 512)
         self.patience = patience
         self.min_active = min_active
-        self.messages = []
+        self.messages: list[str] = []
 
     def on_train_begin(self, logs=None):
         self.messages.clear()

@@ -43,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (train, evaluate, export, serve):
-    app.command(help=_flowing(command.__doc__), no_args_is_help=command is not train)(command)
+    app.command(help=_flowing(command.__doc__ or ""), no_args_is_help=command is not train)(command)
 
 
 def _print_version(wanted: bool):

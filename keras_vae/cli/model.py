@@ -42,6 +42,7 @@ def make_vae(config: RunConfig, x: np.ndarray):
     likelihood = make_likelihood(config, has_missing=bool(np.isnan(x).any()))
     *others, last = x.shape[1:]
     params_shape = (*others, last * likelihood.params_per_feature)
+    assert config.layers is not None  # `resolve` has chosen them
     if config.network == "conv":
         encoder = kv.networks.ConvEncoder(config.layers)
         decoder = kv.networks.ConvDecoder(params_shape, filters=config.layers[::-1])

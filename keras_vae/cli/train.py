@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -10,7 +10,9 @@ from keras_vae.cli import run_config, training
 from keras_vae.cli.run_config import RunConfig
 
 DATA, MODEL, TRAINING, RUN = "Data", "Model", "Training", "Run"
-Text, Count, Number = str | None, int | None, float | None
+Text: TypeAlias = str | None
+Count: TypeAlias = int | None
+Number: TypeAlias = float | None
 
 
 def _option(help: str, default=None, panel: str = MODEL, names: tuple[str, ...] = ()):

@@ -23,7 +23,7 @@ class UniformOnSphere(Distribution):
     support = "sphere"
     closed_forms = frozenset({"mean", "std"})
 
-    def __init__(self, event_shape: tuple[int]):
+    def __init__(self, event_shape: tuple[int, ...]):
         self.event_shape = tuple(event_shape)
 
     def _log_prob(self, z):

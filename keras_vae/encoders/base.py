@@ -62,6 +62,8 @@ class Encoder(abc.ABC):
 
 def check_one_input(network: keras.layers.Layer | None) -> None:
     """Raises a ValueError if a functional model takes more than x."""
+    if network is None:
+        return
     inputs = getattr(network, "inputs", None)
     if isinstance(inputs, (list, tuple, dict)) and len(inputs) > 1:
         raise ValueError(

@@ -90,7 +90,9 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         return self.place.network if is_default else self.place
 
     @property
-    def posterior_class(self) -> type[posteriors.Posterior]:
+    def posterior_class(  # type: ignore[override]  # others have a plain attribute
+        self,
+    ) -> type[posteriors.Posterior]:
         return self.head.distribution_class
 
     @property
@@ -127,7 +129,10 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
 
     def posterior_params(self, inputs, training: bool = False) -> dict:
         """Returns the posterior's parameters by name, without a draw; the layer must be built."""
-        features = self.network(inputs, training=training)
+        network = self.network
+        if network is None:
+            raise ValueError("The encoder is not built: call it, or the VAE's build, first.")
+        features = network(inputs, training=training)
         return self.head(self._flattened(features), training=training)
 
     def posterior(self, outputs: dict) -> posteriors.Posterior:

@@ -105,10 +105,10 @@ def encode_distribution(
         seeds=_seeds("z", seed),
     )
     sizes = [vae.latent_dim, *(math.prod(shape) for shape in shapes.values())]
-    std, *params = np.split(found, np.cumsum(sizes)[:-1], axis=-1)
+    std, *flat = np.split(found, np.cumsum(sizes)[:-1], axis=-1)
     params = {
         name: value.reshape(-1, *shape)
-        for (name, shape), value in zip(shapes.items(), params, strict=True)
+        for (name, shape), value in zip(shapes.items(), flat, strict=True)
     }
     return EncodedDistribution(params["z_mean"], std.reshape(-1, *vae.latent_shape), params)
 

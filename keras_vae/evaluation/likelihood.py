@@ -79,12 +79,12 @@ def log_likelihood(
     state = vae.evaluation_seed.state
     for number, batch in enumerate(itertools.chain([first], batches)):
         n, start = len(batch[0]), number * batch_size
-        batch = [padded(array, batch_size) for array in batch]
-        log_sum, log_square_sum = -np.inf, -np.inf
+        arrays = [padded(array, batch_size) for array in batch]
+        log_sum = log_square_sum = np.full(batch_size, -np.inf)
         for i in range(n_chunks):
             state.assign(ops.convert_to_tensor([seed, start * n_chunks + i], dtype=state.dtype))
             # The last chunk may hold more draws than are left.
-            log_w = log_weights(*batch)[: n_samples - i * chunk].astype("float64")
+            log_w = log_weights(*arrays)[: n_samples - i * chunk].astype("float64")
             log_sum = np.logaddexp(log_sum, np.logaddexp.reduce(log_w, axis=0))
             squares = np.logaddexp.reduce(2.0 * log_w, axis=0)
             log_square_sum = np.logaddexp(log_square_sum, squares)

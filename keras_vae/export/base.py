@@ -4,7 +4,8 @@ import abc
 import contextlib
 import importlib.util
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from keras_vae import backend
 from keras_vae.export.endpoints import EndpointModel, ExportError, endpoints
@@ -27,13 +28,13 @@ class ExportFormat(abc.ABC):
 
     name: str
     title: str
-    packages: dict[str, tuple[str, ...]]
+    packages: ClassVar[dict[str, tuple[str, ...]]]
     draws = False
     quantizes: tuple[str, ...] = ()
     wrote: tuple[str, ...] = ()
 
     @abc.abstractmethod
-    def export(self, vae, path: str, endpoint: str, draws: bool, quantization) -> dict[str, float]:
+    def export(self, vae, path: Path, endpoint: str, draws: bool, quantization) -> dict[str, float]:
         """Writes a built VAE to `path`.
 
         Args:

@@ -151,7 +151,7 @@ class EndpointModel(keras.Model):
         endpoint.check_repeatable()
         self.vae = vae
         self.endpoint = endpoint
-        self.output_names = []
+        self.output_names: list[str] = []
         zeros = {name: ops.zeros((1, *shape)) for name, shape in endpoint.inputs.items()}
         self(zeros if len(zeros) > 1 else zeros.popitem()[1])  # Keras exports only what was called.
 

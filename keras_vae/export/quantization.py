@@ -1,6 +1,6 @@
 """Quantization: smaller and faster LiteRT files, of fewer bits."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Quantization(NamedTuple):
         """Returns the attributes of TensorFlow's converter, for a function of the named inputs."""
         import tensorflow as tf
 
-        options = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+        options: dict[str, Any] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
         if self.kind == "float16":
             options["target_spec"] = {"supported_types": [tf.float16]}
         if self.kind == "int8":

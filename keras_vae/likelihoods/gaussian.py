@@ -58,9 +58,9 @@ class Gaussian(Likelihood):
             raise ValueError(
                 f"sigma must be a positive number or one of {known}; received {sigma!r}."
             )
-        self.sigma = sigma if isinstance(sigma, str) else check_positive("sigma", sigma)
+        self.data_scale = 1.0 if isinstance(sigma, str) else check_positive("sigma", sigma)
+        self.sigma = sigma if isinstance(sigma, str) else self.data_scale
         self.params_per_feature = 2 if sigma == "decoder" else 1
-        self.data_scale = 1.0 if isinstance(sigma, str) else self.sigma
         self.units = None
 
     def build(self, input_shape):

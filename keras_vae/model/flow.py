@@ -2,6 +2,7 @@
 
 import contextvars
 import functools
+from typing import Any
 
 import keras
 from keras import ops
@@ -42,8 +43,8 @@ class Flow(keras.Model):
     objective: Objective
     latent_shape: tuple[int, ...]
     latent_dim: int
-    input_features: tuple
-    target_features: tuple
+    input_features: tuple | Any  # None before it is built
+    target_features: tuple | Any
     own_target: bool
     training_step: keras.Variable | None
     data_size: keras.Variable | None

@@ -167,8 +167,8 @@ class Inference(Flow):
         if z_start.shape != z_end.shape:
             raise ValueError(f"start has {len(z_start)} samples, but end has {len(z_end)}.")
         if spherical or self.on_sphere():
-            flat = (z.reshape(len(z), -1) for z in (z_start, z_end))
-            z = arcs(*flat, n_steps, self.on_sphere())
+            flat = [z.reshape(len(z), -1) for z in (z_start, z_end)]
+            z = arcs(flat[0], flat[1], n_steps, self.on_sphere())
             z = z.reshape(*z.shape[:2], *self.latent_shape)
         else:
             z = np.linspace(z_start, z_end, n_steps, axis=1)

@@ -114,7 +114,8 @@ class ConvDecoder(Stack):
         height, width, channels = self.image_shape
         sizes = [(height, width)]
         for _ in self.filters:
-            sizes.append(tuple(math.ceil(size / 2) for size in sizes[-1]))
+            height, width = math.ceil(height / 2), math.ceil(width / 2)
+            sizes.append((height, width))
         sizes.reverse()
         small_image = (*sizes[0], self.filters[0])
         stack = [

@@ -62,7 +62,7 @@ class BetaTCVAE(Objective):
         self.data_size = None if data_size is None else check_count("data_size", data_size)
 
     @property
-    def needs_data_size(self) -> bool:
+    def needs_data_size(self) -> bool:  # type: ignore[override]  # others have a plain attribute
         return self.data_size is None
 
     def check_posterior(self, posterior):

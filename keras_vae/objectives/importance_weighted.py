@@ -47,7 +47,7 @@ class IWAE(Objective):
         self.gradient = check_choice("gradient", gradient, GRADIENTS)
 
     @property
-    def n_draws(self) -> int:
+    def n_draws(self) -> int:  # type: ignore[override]  # others have a plain attribute
         return self.n_samples
 
     def check_posterior(self, posterior):

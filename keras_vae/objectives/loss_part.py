@@ -7,6 +7,7 @@ import inspect
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_vae.distributions.base import Distribution
 from keras_vae.objectives import loss_weight
 from keras_vae.objectives.forward import Forward
 
@@ -60,7 +61,7 @@ class LossPart(keras.layers.Layer):
     def check_weights(self, weights: dict) -> None:
         """Raises a ValueError if these weights, by name, make no sense together."""
 
-    def check_posterior(self, posterior: type) -> None:
+    def check_posterior(self, posterior: type[Distribution]) -> None:
         """Raises a ValueError if the part makes no sense with this class of posterior."""
 
     def check_latent_shape(self, latent_shape: tuple[int, ...]) -> None:
@@ -182,7 +183,7 @@ def _names_of_keras():
     return frozenset({*dir(keras.Model()), "loss_weights"})
 
 
-def check_has(part: LossPart, posterior: type, method: str, why: str) -> None:
+def check_has(part: LossPart, posterior: type[Distribution], method: str, why: str) -> None:
     """Raises a ValueError if the posterior lacks what the part is computed from."""
     if method not in posterior.closed_forms:
         raise ValueError(

@@ -1,7 +1,7 @@
 """Plots made of points, lines and bars: numbers of a training and of its codes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -35,8 +35,9 @@ def latent_scatter(z, labels=None, ax: "Axes | None" = None) -> "Figure":
         raise ValueError(f"z has {len(z)} codes, but there are {len(labels)} labels.")
     first, second = np.sort(np.argsort(-z.var(axis=0), kind="stable")[:2])
     ax = _axes(ax, (5.5, 5.0))
-    x, y, style = z[:, first], z[:, second], {"s": 8, "linewidths": 0}
-    known = [] if labels is None else np.unique(labels)
+    x, y = z[:, first], z[:, second]
+    style: dict[str, Any] = {"s": 8, "linewidths": 0}
+    known = np.unique([] if labels is None else labels)
     if labels is None:
         ax.scatter(x, y, **style)
     elif len(known) <= 20:
@@ -47,7 +48,7 @@ def latent_scatter(z, labels=None, ax: "Axes | None" = None) -> "Figure":
     else:
         ax.figure.colorbar(ax.scatter(x, y, c=labels, **style), ax=ax)
     ax.set(xlabel=f"$z_{{{first}}}$", ylabel=f"$z_{{{second}}}$", aspect="equal")
-    return ax.figure
+    return figure_of(ax)
 
 
 def history(
@@ -79,7 +80,7 @@ def history(
         ax.legend()
     unit = " (nats)" if name == "loss" or name.endswith("_loss") else ""
     ax.set(xlabel="epoch", ylabel=name.removeprefix("val_").replace("_", " ") + unit)
-    return ax.figure
+    return figure_of(ax)
 
 
 def rate_distortion(
@@ -106,10 +107,10 @@ def rate_distortion(
     order = np.argsort(rates)
     ax.plot(np.asarray(rates)[order], np.asarray(distortions)[order], marker="o")
     for beta, *point in zip(betas or (), rates, distortions, strict=False):
-        ax.annotate(f" β = {beta:g}", point, va="bottom")
+        ax.annotate(f" β = {beta:g}", (point[0], point[1]), va="bottom")
     ax.margins(0.2, 0.12)  # room for the last β
     ax.set(xlabel="rate: KL (nats)", ylabel="distortion: reconstruction loss (nats)")
-    return ax.figure
+    return figure_of(ax)
 
 
 def score_histogram(usual, anomalous=None, bins: int = 50, ax: "Axes | None" = None) -> "Figure":
@@ -128,11 +129,16 @@ def score_histogram(usual, anomalous=None, bins: int = 50, ax: "Axes | None" = N
     groups = {"usual": usual} | ({} if anomalous is None else {"anomalous": anomalous})
     edges = np.histogram_bin_edges(np.concatenate([np.ravel(g) for g in groups.values()]), bins)
     for label, scores in groups.items():
-        ax.hist(np.ravel(scores), edges, alpha=0.6, density=True, label=label)
+        ax.hist(np.ravel(scores), edges.tolist(), alpha=0.6, density=True, label=label)
     if anomalous is not None:
         ax.legend()
     ax.set(xlabel="score (nats)", ylabel="density")
-    return ax.figure
+    return figure_of(ax)
+
+
+def figure_of(ax: "Axes") -> "Figure":
+    """Returns the figure of axes; of axes on a part of a figure, that part."""
+    return cast("Figure", ax.figure)
 
 
 def _axes(ax, size):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_vae import evaluation
+from keras_vae.plots.curves import figure_of
 from keras_vae.reading.inference_data import first_rows
 from keras_vae.validation.arguments import check_count
 
@@ -261,8 +262,8 @@ def image_grid(
             canvas[y : y + height, x : x + width] = images[row, column]
     if ax is None:
         size = (left + columns * cell_width + 0.05, top + rows * cell + 0.05)
-        inside = (left / size[0], 0.05 / size[1])
-        inside += (1 - (left + 0.05) / size[0], 1 - (top + 0.05) / size[1])
+        width_inside, height_inside = 1 - (left + 0.05) / size[0], 1 - (top + 0.05) / size[1]
+        inside = (left / size[0], 0.05 / size[1], width_inside, height_inside)
         ax = Figure(figsize=size, dpi=100).add_axes(inside)
     ax.imshow(canvas.squeeze(-1) if channels == 1 else canvas, cmap="gray", vmin=0, vmax=1)
     ax.set_frame_on(False)
@@ -272,7 +273,7 @@ def image_grid(
     ax.set_xticklabels(column_labels)
     ax.set_yticks([(i + 0.5) * (height + gap) - gap for i in range(len(row_labels))])
     ax.set_yticklabels(row_labels)
-    return ax.figure
+    return figure_of(ax)
 
 
 def _signed(value):

@@ -1,6 +1,6 @@
 """FromDistribution: a prior that is a TensorFlow Probability distribution."""
 
-from collections.abc import Callable
+from typing import Any
 
 from keras import ops
 
@@ -42,7 +42,7 @@ class FromDistribution(Prior):
 
     def __init__(
         self,
-        distribution: Callable,
+        distribution: Any,
         weights: dict | None = None,
         seed: int | None = None,
         **kwargs,

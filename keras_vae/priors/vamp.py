@@ -64,9 +64,9 @@ class VampPrior(Prior):
             given = (0.0, 1.0) if pseudo_inputs is None else pseudo_inputs
             value_range = (float(np.nanmin(given)), float(np.nanmax(given)))
         self.value_range = None if value_range is None else plain(tuple(value_range))
-        self._posterior_of = None
+        self._posterior_of: Callable | None = None
 
-    def check_posterior(self, posterior: type) -> None:
+    def check_posterior(self, posterior: type[distributions.Distribution]) -> None:
         """Raises a ValueError for a flow posterior, see the class."""
         if not posterior.knows_any_z:
             raise ValueError(
@@ -101,6 +101,7 @@ class VampPrior(Prior):
         self.inputs = self.add_weight(shape, start, name="pseudo_inputs")
 
     def distribution(self) -> distributions.Mixture:
+        assert self._posterior_of is not None  # or `build` had raised
         inputs = ops.convert_to_tensor(self.inputs)
         # The encoder sees each pseudo-input once, whatever is drawn.
         components = self._posterior_of(

@@ -14,7 +14,8 @@ def first_rows(name: str, data, n: int) -> np.ndarray:
     data = as_data(name, data)
     if has_rows(data):
         return np.asarray(data[:n])
-    rows, batches = [], stream_batches(name, data)
+    rows: list[np.ndarray] = []
+    batches = stream_batches(name, data)
     while sum(map(len, rows)) < n and (batch := next(batches, None)) is not None:
         rows.append(batch[0])
     return np.concatenate(rows)[:n]

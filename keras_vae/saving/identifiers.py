@@ -1,11 +1,12 @@
 """Turns what a user may pass for a part, a name or a config, into the part."""
 
 import copy
+from collections.abc import Mapping
 
 import keras
 
 
-def resolve(identifier, names: dict[str, type], cls: type, kind: str | None = None):
+def resolve(identifier, names: Mapping[str, type], cls: type, kind: str | None = None):
     """Returns the part that `identifier` stands for.
 
     Args:

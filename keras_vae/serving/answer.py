@@ -28,10 +28,10 @@ def pack(route: str, outputs: dict[str, np.ndarray], media_type: str) -> Respons
     if media_type == JSON:
         return StreamingResponse(as_json(outputs), media_type=JSON)
     file = io.BytesIO()
-    if media_type == NPY:
-        np.save(file, outputs[ENDPOINTS[route]])
+    if media_type == NPY and (name := ENDPOINTS[route]) is not None:
+        np.save(file, outputs[name])
     else:
-        np.savez(file, **outputs)
+        np.savez(file, **outputs)  # type: ignore[arg-type]  # NumPy's own `allow_pickle`
     return Response(file.getvalue(), media_type=media_type)
 
 

@@ -40,7 +40,8 @@ class Model:
         """Gives the outputs of the named endpoints, and `anomaly_score` = -`score`."""
         parts = []
         for start in range(0, len(inputs["x"]), CHUNK):
-            rows, part = {k: v[start : start + CHUNK] for k, v in inputs.items()}, {}
+            rows = {k: v[start : start + CHUNK] for k, v in inputs.items()}
+            part: dict[str, np.ndarray] = {}
             for name in names:
                 given, call = self.endpoints[name]
                 part |= call(*(rows[k] for k in given))
@@ -70,7 +71,7 @@ def load_model(path: Path) -> Model:
     if (path / "saved_model.pb").is_file():
         return load_saved_model(path)
     if path.suffix == ".onnx" and path.is_file():
-        return load_onnx({None: path})
+        return load_onnx({"": path})
     if files := {name: f for name in ENDPOINTS if (f := path / f"{name}.onnx").is_file()}:
         return load_onnx(files)
     expected = ".onnx, ".join(ENDPOINTS)
@@ -103,8 +104,8 @@ def load_saved_model(path: Path) -> Model:
     return Model(features, {k: endpoint(k, tuple(sorted(inputs))) for k, inputs in given.items()})
 
 
-def load_onnx(files: dict[str | None, Path]) -> Model:
-    """Loads ONNX files by their endpoints; the one of `None` is told by its outputs."""
+def load_onnx(files: dict[str, Path]) -> Model:
+    """Loads ONNX files by their endpoints; one without a name is told by its outputs."""
     import onnxruntime
 
     def endpoint(session):

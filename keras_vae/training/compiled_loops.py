@@ -6,6 +6,9 @@ from collections.abc import Callable
 from keras_vae import backend
 from keras_vae.training import policy, rows_of_weight_zero
 
+# The phase, the size of a batch, whether its rows are all filled.
+_Key = tuple[str, int, bool]
+_Loop = tuple[Callable, Callable]
 # Of each phase and size of a batch; those that were used last are kept.
 _MAX_LOOPS = 4
 
@@ -25,7 +28,8 @@ class CompiledLoops:
 
     def clear(self) -> None:
         """Forgets what was compiled, as a model that is compiled anew must."""
-        self.made, self.n_steps = {}, {}
+        self.made: dict[_Key, tuple[_Loop, bool]] = {}
+        self.n_steps: dict[_Key, int] = {}
 
     def __call__(
         self, phase: str, batch_size: int, only_filled: bool, n_steps: int
@@ -42,7 +46,7 @@ class CompiledLoops:
         self.n_steps[key] = self.n_steps.pop(key, 0) + n_steps  # last, as used last
         loop, made_to_pay_off = self.made.get(key, (None, None))
         pays_off = made_to_pay_off or policy.pays_off(self.model, n_steps, self.n_steps[key])
-        if pays_off != made_to_pay_off:
+        if loop is None or pays_off != made_to_pay_off:
             # What is not compiled for its sizes serves them all.
             loop = self._loop_of_any_size(phase, only_filled) if not pays_off else None
             step = self.model.train_step if phase == "train" else self.model.test_step

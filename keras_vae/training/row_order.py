@@ -2,6 +2,7 @@
 
 import math
 import random
+from typing import Any
 
 import keras
 import numpy as np
@@ -85,7 +86,7 @@ def for_keras(data: TrainingData, batch_size: int) -> tuple:
 
 def fit(vae, data: TrainingData, plan: FitPlan):
     """Runs `keras.Model.fit`, on arrays in the order of the model's `RowOrder`."""
-    changed = {"validation_split": 0.0}
+    changed: dict[str, Any] = {"validation_split": 0.0}
     if plan.validation_data is not None:
         size = plan.rows_per_validation_step
         changed["validation_data"] = for_keras(plan.validation_data, size)

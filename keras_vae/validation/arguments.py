@@ -18,7 +18,7 @@ def plain(value):
 
 def is_count(value) -> bool:
     """Returns whether `value` is a positive integer."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 def check_count(name: str, value: int) -> int:

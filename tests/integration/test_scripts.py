@@ -58,6 +58,7 @@ def project(tmp_path):
     for name, text in {
         "python": f'exec "{sys.executable}" "$@"',
         "ruff": 'exit "${RUFF_STATUS:-0}"',
+        "mypy": 'exit "${MYPY_STATUS:-0}"',
     }.items():
         (commands / name).write_text(f"#!/bin/sh\n{text}\n")
         (commands / name).chmod(0o755)
@@ -99,8 +100,9 @@ def test_a_backend_that_fails_stops_no_other(project):
     ]
 
 
-def test_a_fault_of_style_stops_no_test_but_fails(project):
-    status, _, summary = run(project, "-k", "two", RUFF_STATUS="1")
+@pytest.mark.parametrize("tool", ["RUFF", "MYPY"])
+def test_a_fault_of_style_stops_no_test_but_fails(project, tool):
+    status, _, summary = run(project, "-k", "two", **{f"{tool}_STATUS": "1"})
     assert status != 0
     passed = [f"{backend}: 1 passed" for backend in ("tensorflow", "jax", "torch")]
     assert summary == ["style: failed", *passed]
