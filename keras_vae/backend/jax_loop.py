@@ -37,7 +37,8 @@ def compiled_loop(
     Args:
         model: the model.
         step: its `train_step` or `test_step`, from `(state, batch)` to `(logs, state)`.
-        loop_by_xla, update_by_xla: of no meaning here, where XLA compiles all.
+        loop_by_xla: of no meaning here, where XLA compiles all.
+        update_by_xla: likewise.
 
     Returns:
         `many(state, data, rows, n_most)`, which makes a step over each row of

@@ -21,7 +21,7 @@ _COLUMNS, _INCHES = 7, 3.5
 
 
 class TensorBoardVAE(keras.callbacks.Callback):
-    """Writes pictures, the use of the code and an embedding to TensorBoard.
+    r"""Writes pictures, the use of the code and an embedding to TensorBoard.
 
     The scalars of the losses come from `keras.callbacks.TensorBoard`, which may
     write to the same folder. This callback adds, for at most 512 rows of `x`:
@@ -42,7 +42,7 @@ class TensorBoardVAE(keras.callbacks.Callback):
         x: data of shape `(n, *features)`, in any form that `fit` takes, best such
             that the model does not train on.
         labels: a label for each row of x, of shape `(n,)`; tabs and line breaks in them are
-            written as `\\t` and `\\n`.
+            written as `\t` and `\n`.
         every: epochs from one writing to the next. The last epoch is written too.
 
     Raises:

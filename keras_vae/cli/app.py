@@ -61,6 +61,7 @@ def options(
         bool, typer.Option("--version", help="Show the version.", callback=_print_version)
     ] = False,
 ):
+    """Takes the options that stand before the command."""
     console.tracebacks = traceback
 
 

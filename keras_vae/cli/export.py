@@ -32,9 +32,9 @@ def export(
         help="What Keras computes with: tensorflow, jax or torch.",
         show_default="$KERAS_BACKEND, else tensorflow")] = None,
 ):  # fmt: skip
-    """Export a model for serving, and compare what was written with the model.
+    r"""Export a model for serving, and compare what was written with the model.
 
-    onnx and litert need pip install "keras-vae\\[export]". litert is written on TensorFlow and
+    onnx and litert need pip install "keras-vae\[export]". litert is written on TensorFlow and
     torch, tf_saved_model on TensorFlow and JAX, torch on torch.
 
     [bold]Examples[/]

@@ -34,7 +34,8 @@ def kl_divergence(q: Distribution, p: Distribution, z=None, log_qz=None):
     log q(z) - log p(z), of the same expectation.
 
     Args:
-        q, p: the distributions.
+        q: the distribution that draws come from, such as a posterior.
+        p: the distribution that it is compared with, such as a prior.
         z: draws of q for the estimate, `(..., *batch, *event_shape)`; `None` draws one.
         log_qz: their log q(z), `(..., *batch)`; `None` computes it.
 

@@ -12,7 +12,9 @@ def log_density(x, mean, scale, degrees_of_freedom: float):
     """Returns the log-density of a Student-t around `mean` at each number of x.
 
     Args:
-        x, mean, scale: tensors that go together, or numbers.
+        x: tensor, or number, of a shape that goes with that of the others.
+        mean: likewise.
+        scale: likewise, positive.
         degrees_of_freedom: ν, a number.
     """
     nu = degrees_of_freedom

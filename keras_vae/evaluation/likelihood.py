@@ -102,7 +102,7 @@ def _check(vae, x, y=None):
 
 
 def _log_weights(vae, x, y, n):
-    """log p(y|z) p(z) / q(z|x) of `n` draws, `(n, batch)`."""
+    """Returns log p(y|z) p(z) / q(z|x) of `n` draws, `(n, batch)`."""
     posterior = vae.posterior(x)
     z, log_qz = posterior.sample_and_log_prob(n, seed=vae.evaluation_seed)
     log_px = vae.likelihood.log_prob(x if y is None else y, vae.params_given(z))

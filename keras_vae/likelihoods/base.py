@@ -115,7 +115,9 @@ class Likelihood(Float32Layer, abc.ABC):
         arguments, and `end_step` after the loss. By default there are no such weights.
 
         Args:
-            target, params, mask: as for `log_prob`.
+            target: as for `log_prob`.
+            params: as for `log_prob`.
+            mask: as for `log_prob`.
             sample_weight: weights of the rows, `(batch,)`; `None` for ones.
             bound: with an objective that weights several draws of z, its bound as a
                 function of log p(x|z): from `(n_samples, n, batch)` to n values

@@ -51,7 +51,9 @@ def variance_of_bound(weights, error, count, bound: Callable):
     for there on a grid of logarithms, twice, to 1 % for errors of a range of 1,000.
 
     Args:
-        weights, error, count: of `errors_per_row`.
+        weights: of the rows, see `errors_per_row`.
+        error: of each draw and row, likewise.
+        count: of each row's observed features, likewise.
         bound: from log p(x|z), `(n_draws, n, batch)`, to n bounds of each row.
     """
     n_values = ops.maximum(ops.sum(weights * count), 1e-12)

@@ -81,7 +81,11 @@ def connect(encoder, decoder, prior, likelihood, objective, input_shape) -> tupl
     """Builds encoder and decoder and says what flows between them.
 
     Args:
-        encoder, decoder, prior, likelihood, objective: the parts.
+        encoder: the encoder.
+        decoder: the decoder.
+        prior: the prior.
+        likelihood: the likelihood.
+        objective: the objective.
         input_shape: shape of x, with the batch.
 
     Returns:

@@ -113,7 +113,8 @@ class Inference(Flow):
         """Raises a ValueError if the target, y or else x, does not suit the model.
 
         Args:
-            x, y: arrays of rows.
+            x: array of rows.
+            y: the target's rows, where it is not x.
         """
         target = x if y is None else y
         check_target_shape(target.shape[1:], self.target_features)
@@ -155,7 +156,8 @@ class Inference(Flow):
         They are straight lines, or the arcs of `keras_vae.numerics.arcs`: on the sphere always.
 
         Args:
-            start, end: data, each `(n, *features)`.
+            start: data, `(n, *features)`.
+            end: data, as much.
             n_steps: codes on each way.
             batch_size: rows per compiled call.
             spherical: whether to go along arcs, on which the norm changes evenly.

@@ -14,7 +14,8 @@ def arcs(start: np.ndarray, end: np.ndarray, n_steps: int, on_sphere: bool = Fal
     space the way is a straight line, as it is where a code has norm 0.
 
     Args:
-        start, end: codes, `(n, latent_dim)`.
+        start: codes, `(n, latent_dim)`.
+        end: codes, as many.
         n_steps: codes per arc.
         on_sphere: whether the codes are unit vectors, and all between must be.
 

@@ -13,6 +13,7 @@ from application import create_app
 
 
 def parse_args() -> argparse.Namespace:
+    """Reads the command line, and ends the program where it is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", metavar="MODEL", type=Path, help="the folder of the model")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
@@ -25,6 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Serves the model of the command line until it is interrupted."""
     args = parse_args()
     try:
         app = create_app(args.model, args.max_mib * 2**20)

@@ -15,6 +15,7 @@ LINGER = 2.0  # seconds in which the rest of a refused body is read and dropped
 
 
 def answer_type(route: str, accept: str) -> str:
+    """Gives the media type of an answer from the `Accept` of the request, JSON by default."""
     if NPY in accept and ENDPOINTS.get(route):
         return NPY
     if NPY in accept and NPZ not in accept:
@@ -23,6 +24,7 @@ def answer_type(route: str, accept: str) -> str:
 
 
 def pack(route: str, outputs: dict[str, np.ndarray], media_type: str) -> Response:
+    """Gives the answer that holds the outputs, or refuses those that are not finite."""
     if not all(np.isfinite(value).all() for value in outputs.values()):
         raise HTTPException(422, "The model's answer is not finite. Scale x as in training.")
     if media_type == JSON:

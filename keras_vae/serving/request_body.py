@@ -26,6 +26,7 @@ async def read_body(request: Request, max_bytes: int) -> bytearray:
 
 
 def limit(what: str, size: int, max_bytes: int) -> None:
+    """Refuses what is larger than `max_bytes`."""
     if size > max_bytes:
         reason = f"{what} is over the limit of {max_bytes / 2**20:g} MiB."
         raise HTTPException(413, f"{reason} Send fewer samples, or serve with a larger --max-mib.")
@@ -53,6 +54,7 @@ def read_json(body: bytearray, names: list[str], model: Model, _) -> dict[str, n
 
 
 def read_npy(body: bytearray, names: list[str], model: Model, _) -> dict[str, np.ndarray]:
+    """Gives x of a .npy body, of any dtype; a model that takes more is not served by one."""
     if len(names) > 1:
         raise HTTPException(415, f"The model takes {' and '.join(names)}. Send {NPZ} or {JSON}.")
     return {"x": parse_npy("x", body, model)}

@@ -79,6 +79,7 @@ def load_model(path: Path) -> Model:
 
 
 def load_saved_model(path: Path) -> Model:
+    """Loads the endpoints that a SavedModel has among its signatures."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 

@@ -42,6 +42,7 @@ def check_array(
 
 
 def check_values(name, array, allow_nan, compute_dtype):
+    """Raises a ValueError for floats that are not finite, or overflow in `compute_dtype`."""
     if array.dtype.kind != "f" or not array.size:
         return
     low, high = array.min(), array.max()
