@@ -47,7 +47,7 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
         within = ops.cast(step % self.cycle_steps, "float32") / self.cycle_steps
         return self.low + (self.high - self.low) * ops.minimum(within / self.rise, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             "cycle_steps": self.cycle_steps,
             "high": self.high,

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_vae.backend.arrays import as_floatx, rows_of
+from keras_vae.typing import Tensor
 
 NAME = keras.backend.backend()
 if NAME not in ("tensorflow", "jax", "torch"):
@@ -76,7 +77,7 @@ def on_device(arrays: tuple) -> tuple:
     return tuple(put[id(array)] for array in arrays)
 
 
-def normal_draws(n: int, shape, seed, dtype: str = "float32"):
+def normal_draws(n: int, shape, seed, dtype: str = "float32") -> Tensor:
     """Draws standard normal noise of shape `(n, *shape)`, `shape` being `(batch, ...)`."""
     if not COMPILES_EACH_SHAPE:
         return normal((n, *shape), seed, dtype)

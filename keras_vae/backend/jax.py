@@ -13,6 +13,7 @@ from keras import ops
 from keras_vae.backend import memory
 from keras_vae.backend.jax_loop import call_numbers, compiled_loop, is_cpu, to_device
 from keras_vae.backend.keras_internals import is_state_elsewhere, stored_value
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
 __all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device"]
@@ -33,7 +34,7 @@ def is_tracing() -> bool:
     return isinstance(ops.zeros(()) + 0, jax.core.Tracer)
 
 
-def scope(model: keras.Model):
+def scope(model: keras.Model) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
@@ -63,11 +64,11 @@ def keep_assigned(model: keras.Model, variables: list) -> None:
             variable.assign(value)
 
 
-def before_updates(loss):
+def before_updates(loss) -> Tensor:
     return loss
 
 
-def normal(shape, seed, dtype: str = "float32"):
+def normal(shape, seed, dtype: str = "float32") -> Tensor:
     return keras.random.normal(shape, dtype=dtype, seed=plain(seed))
 
 

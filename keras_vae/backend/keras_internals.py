@@ -3,6 +3,8 @@
 tests/backend/test_keras_internals.py asks for each: what a new version of Keras lacks shows there.
 """
 
+from typing import Any
+
 import keras
 
 SUPPORTED = "3.15 and later versions of Keras 3"
@@ -14,7 +16,7 @@ LAYERS = "keras.src.layers."
 TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers"
 
 
-def portable_config(config):
+def portable_config(config) -> dict:
     """Returns a serialized optimizer with torch's own classes named as the public ones."""
     if not isinstance(config, dict):
         return config
@@ -24,7 +26,7 @@ def portable_config(config):
     return config
 
 
-def private(thing, name: str):
+def private(thing, name: str) -> Any:
     """Returns a private attribute of one of Keras's objects.
 
     Raises:
@@ -79,7 +81,7 @@ def traces_batches(callback: keras.callbacks.TensorBoard) -> bool:
     return private(callback, "_should_trace")
 
 
-def stored_value(variable: keras.Variable):
+def stored_value(variable: keras.Variable) -> Any:
     """Returns what a variable holds, not what a scope gives for it; `None` while JAX trains."""
     return private(variable, "_value")
 
@@ -89,7 +91,7 @@ def is_state_elsewhere(model: keras.Model) -> bool:
     return not private(model, "_jax_state_synced")
 
 
-def distribution_strategy(optimizer: keras.optimizers.Optimizer):
+def distribution_strategy(optimizer: keras.optimizers.Optimizer) -> Any:
     """Returns the `tf.distribute` strategy in whose scope an optimizer was made, or `None`."""
     return getattr(optimizer, "_distribution_strategy", None)  # not on other backends
 

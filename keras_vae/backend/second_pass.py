@@ -1,6 +1,7 @@
 """Layers that a step calls more than once."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,7 +15,7 @@ def second_pass(
     training: bool,
     frozen: bool = False,
     call: Callable | None = None,
-):
+) -> Any:
     """Calls a layer that the step has called before, in the same mode.
 
     Batch statistics are those of these inputs, and gradients flow. Moving

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_vae.backend import memory
 from keras_vae.backend.keras_internals import distribution_strategy
 from keras_vae.backend.tensorflow_loop import call_numbers, compiled_loop, is_cpu, to_device
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
 __all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device"]
@@ -37,7 +38,7 @@ def is_tracing() -> bool:
     return tf.inside_function()
 
 
-def scope(model: keras.Model):
+def scope(model: keras.Model) -> contextlib.AbstractContextManager:
     """Returns a context in which variables are made where those of the model are to lie."""
     # The one of the scope in which the model was made.
     if model.distribute_strategy is not tf.distribute.get_strategy():
@@ -73,7 +74,7 @@ def keep_assigned(model: keras.Model, variables: list) -> None:
     """Keeps what was assigned to variables within an epoch, where the state lies elsewhere then."""
 
 
-def before_updates(loss):
+def before_updates(loss) -> Tensor:
     """Returns the loss; its gradient waits for its value.
 
     TensorFlow drops the order of a read of a weight and its update where the way from one
@@ -88,7 +89,7 @@ def before_updates(loss):
     return identity(loss)
 
 
-def normal(shape, seed, dtype: str = "float32"):
+def normal(shape, seed, dtype: str = "float32") -> Tensor:
     """Draws standard normal noise; arguments as for `keras.random.normal`."""
     if not isinstance(seed, keras.random.SeedGenerator):
         return keras.random.normal(shape, dtype=dtype, seed=plain(seed))

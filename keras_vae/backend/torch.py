@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_vae.backend import memory
 from keras_vae.backend.keras_internals import has_seed, set_seed
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
 # torch runs operation by operation: there is no loop to compile.
@@ -32,7 +33,7 @@ def is_tracing() -> bool:
     return ops.zeros(()).device.type == "meta"
 
 
-def scope(model: keras.Model):
+def scope(model: keras.Model) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
@@ -48,11 +49,11 @@ def keep_assigned(model: keras.Model, variables: list) -> None:
     pass
 
 
-def before_updates(loss):
+def before_updates(loss) -> Tensor:
     return loss
 
 
-def normal(shape, seed, dtype: str = "float32"):
+def normal(shape, seed, dtype: str = "float32") -> Tensor:
     return keras.random.normal(shape, dtype=dtype, seed=plain(seed))
 
 

@@ -73,11 +73,11 @@ class TensorBoardVAE(keras.callbacks.Callback):
         self.every = int(every)
         self.writer = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]:
             self.write(epoch)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs=None) -> None:
         if self.writer:
             self.writer.close()
             self.writer = None

@@ -40,17 +40,17 @@ class TrainingWatch(keras.callbacks.Callback):
         self.min_active = min_active
         self.messages: list[str] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs=None) -> None:
         self.messages.clear()
         self.epoch, self.collapsed_epochs = 0, 0
-        self.good_state = None
+        self.good_state: list[np.ndarray] = []
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None) -> None:
         self.epoch, self.last_good_batch = epoch, -1
-        if self.good_state is None:
+        if not self.good_state:
             self.good_state = self._state()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         if self.model.stop_training:
             return
         bad = [name for name, value in (logs or {}).items() if not np.isfinite(float(value))]
@@ -70,7 +70,7 @@ class TrainingWatch(keras.callbacks.Callback):
             "optimizer, or data scaled to the likelihood's range."
         )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         if self.messages and self.model.stop_training:
             return
         self.good_state = self._state()

@@ -60,7 +60,7 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_print_version)
     ] = False,
-):
+) -> None:
     """Takes the options that stand before the command."""
     console.tracebacks = traceback
 

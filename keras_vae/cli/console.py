@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -32,7 +33,7 @@ def one_line_warnings() -> None:
 
 
 @contextlib.contextmanager
-def without_chatter():
+def without_chatter() -> Iterator[None]:
     """Holds back what is written to stderr, by C++ too, and shows it only if the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)

@@ -14,7 +14,9 @@ SUFFIXES = (".npy", ".npz", ".csv")
 MISSING = ("", "nan", "na", "n/a", "null", "none", "?")
 
 
-def load(source: str, array: str | None = None, seed: int = 0, n_sprites: int = N_SPRITES):
+def load(
+    source: str, array: str | None = None, seed: int = 0, n_sprites: int = N_SPRITES
+) -> np.ndarray:
     """Returns the data as float32, `(n, *features)`, images scaled to [0, 1].
 
     Args:

@@ -27,7 +27,7 @@ def evaluate(
     backend: Annotated[str | None, typer.Option(
         help="What Keras computes with: tensorflow, jax or torch.",
         show_default="$KERAS_BACKEND, else tensorflow")] = None,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Say what a model is worth: its bound, its terms, log p(x) and the code in use.
 
     All are means over the rows, in nats. The negative ELBO is at least -log p(x), which is

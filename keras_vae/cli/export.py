@@ -31,7 +31,7 @@ def export(
     backend: Annotated[str | None, typer.Option(
         help="What Keras computes with: tensorflow, jax or torch.",
         show_default="$KERAS_BACKEND, else tensorflow")] = None,
-):  # fmt: skip
+) -> None:  # fmt: skip
     r"""Export a model for serving, and compare what was written with the model.
 
     onnx and litert need pip install "keras-vae\[export]". litert is written on TensorFlow and

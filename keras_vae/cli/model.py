@@ -1,11 +1,16 @@
 """Makes the model of a run: what the config leaves open is chosen by the data."""
 
 import inspect
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_vae.cli import package
 from keras_vae.cli.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from keras_vae.likelihoods import Likelihood
+    from keras_vae.model.vae import VAE
 
 
 def resolve(config: RunConfig, x: np.ndarray) -> RunConfig:
@@ -30,7 +35,7 @@ def resolve(config: RunConfig, x: np.ndarray) -> RunConfig:
     )
 
 
-def make_vae(config: RunConfig, x: np.ndarray):
+def make_vae(config: RunConfig, x: np.ndarray) -> "VAE":
     """Returns a compiled and built VAE for data of the shape of `x`.
 
     Raises:
@@ -76,7 +81,7 @@ def make_objective(config: RunConfig) -> tuple:
     return objective, float(objective.beta)
 
 
-def make_likelihood(config: RunConfig, has_missing: bool):
+def make_likelihood(config: RunConfig, has_missing: bool) -> "Likelihood":
     """Returns the likelihood, one that leaves out missing values where the data has any."""
     kv = package.load(None)
     likelihood = kv.likelihoods.get(config.likelihood)

@@ -4,13 +4,14 @@ import importlib
 import importlib.util
 import os
 import sys
+from types import ModuleType
 
 from keras_vae.cli import console
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def load(backend: str | None):
+def load(backend: str | None) -> ModuleType:
     """Imports keras_vae whole and returns it.
 
     Args:

@@ -38,26 +38,26 @@ class EpochRows(keras.callbacks.Callback):
         )
         self.task = self.progress.add_task("starting", total=None)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs=None) -> None:
         header = "".join(f"{name:>{_width(name)}}" for name, _, _ in COLUMNS)
         console.out.print(f"[bold]{'epoch':>9}{header}{'seconds':>9}[/]")
         self.progress.start()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None) -> None:
         self.begin = time.monotonic()
         name = f"{epoch + 1}/{self.params['epochs']}"
         self.name = f"{name:>9}"
         self.progress.reset(self.task, total=self.params["steps"], description=f"epoch {name}")
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         self.progress.update(self.task, completed=batch + 1)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         cells = (_cell(name, (logs or {}).get(log), digits) for name, log, digits in COLUMNS)
         seconds = f"{time.monotonic() - self.begin:>9.1f}"
         self.progress.console.print(self.name + "".join(cells) + seconds)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs=None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -98,9 +98,9 @@ class StopAtInterrupt(keras.callbacks.Callback):
         if self.model is not None:
             self.model.stop_training = True
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         if self.stopped:  # also where Ctrl-C came before the first batch
             self.model.stop_training = True
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         self.on_train_batch_end(epoch)

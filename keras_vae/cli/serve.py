@@ -19,7 +19,7 @@ def serve(
     port: Annotated[int, typer.Option(
         min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
     max_mib: Annotated[int, typer.Option(min=1, help="Size of the largest body, MiB.")] = 64,
-):  # fmt: skip
+) -> None:  # fmt: skip
     r"""Serve an exported model over HTTP; Ctrl-C ends it.
 
     It needs pip install "keras-vae\[serve]", and onnxruntime for .onnx files. Where neither Keras

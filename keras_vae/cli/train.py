@@ -70,7 +70,7 @@ def train(
         "Folder to write; files of an earlier run in it are replaced.", "runs/<time>", RUN)] = None,
     no_saved_model: Annotated[bool, _option(
         "Do not export the model for serving.", None, RUN, ("--no-saved-model",))] = False,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Train a VAE and leave a folder with the model and its pictures.
 
     The folder holds vae.keras (the model), saved_model/ (for serving), config.toml (all options,

@@ -10,7 +10,9 @@ KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
-def load(source: str | os.PathLike, image_size: tuple[int, int] = (64, 64), key: str | None = None):
+def load(
+    source: str | os.PathLike, image_size: tuple[int, int] = (64, 64), key: str | None = None
+) -> np.ndarray:
     """Loads data as float32, images with an axis of channels and values in [0, 1].
 
     Args:

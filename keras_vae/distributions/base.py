@@ -5,6 +5,7 @@ import abc
 from keras import ops
 
 from keras_vae.distributions.seeds import generator
+from keras_vae.typing import Tensor
 
 
 class NoClosedFormError(ValueError):
@@ -52,7 +53,7 @@ class Distribution(abc.ABC):
     closed_forms: frozenset[str] = frozenset()
     knows_any_z: bool = True
 
-    def log_prob(self, z):
+    def log_prob(self, z) -> Tensor:
         """Returns log p(z) in nats, summed over the event.
 
         Args:
@@ -63,7 +64,7 @@ class Distribution(abc.ABC):
         """
         return self._log_prob(ops.convert_to_tensor(z, "float32"))
 
-    def sample(self, n: int, seed=None):
+    def sample(self, n: int, seed=None) -> Tensor:
         """Returns `n` draws, of shape `(n, *batch, *event_shape)`.
 
         Args:
@@ -72,7 +73,7 @@ class Distribution(abc.ABC):
         """
         return self._sample(n, generator(seed))
 
-    def sample_and_log_prob(self, n: int, seed=None):
+    def sample_and_log_prob(self, n: int, seed=None) -> tuple[Tensor, Tensor]:
         """Returns `n` draws as `sample` does, and their log-probabilities, `(n, *batch)`."""
         z = self.sample(n, seed)
         return z, self.log_prob(z)
@@ -85,23 +86,23 @@ class Distribution(abc.ABC):
     def _sample(self, n, seed):
         """Returns n draws by a `keras.random.SeedGenerator`."""
 
-    def mean(self):
+    def mean(self) -> Tensor:
         """Returns E[z], of shape `(*batch, *event_shape)`."""
         raise self._no_closed_form("mean")
 
-    def mode(self):
+    def mode(self) -> Tensor:
         """Returns the z of highest density, of shape `(*batch, *event_shape)`."""
         raise self._no_closed_form("mode")
 
-    def std(self):
+    def std(self) -> Tensor:
         """Returns the standard deviation of each number of z, `(*batch, *event_shape)`."""
         raise self._no_closed_form("std")
 
-    def covariance(self):
+    def covariance(self) -> Tensor:
         """Returns the covariance of vectors z, `(*batch, latent_dim, latent_dim)`."""
         raise self._no_closed_form("covariance")
 
-    def mean_covariance(self, weight):
+    def mean_covariance(self, weight) -> Tensor:
         """Returns the weighted mean of `covariance()` over the batch, `(latent_dim, latent_dim)`.
 
         Args:
@@ -109,11 +110,11 @@ class Distribution(abc.ABC):
         """
         return ops.sum(weight[:, None, None] * self.covariance(), axis=0)
 
-    def marginal_log_prob(self, z):
+    def marginal_log_prob(self, z) -> Tensor:
         """Returns log p(z_d) of each number of z, of the shape of `z`."""
         raise self._no_closed_form("marginal_log_prob")
 
-    def sum_over_event(self, values):
+    def sum_over_event(self, values) -> Tensor:
         """Returns the sum of values over the axes of the event."""
         return ops.sum(values, axis=tuple(range(-len(self.event_shape), 0)))
 

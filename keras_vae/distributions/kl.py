@@ -9,6 +9,7 @@ A pair has its closed form beside the definition of one of the two:
 from collections.abc import Callable
 
 from keras_vae.distributions.base import Distribution, NoClosedFormError
+from keras_vae.typing import Tensor
 
 _KL: dict[tuple[type, type], Callable] = {}
 _KL_PER_DIMENSION: dict[tuple[type, type], Callable] = {}
@@ -27,7 +28,7 @@ def register_kl_per_dimension(q_class: type, p_class: type) -> Callable:
     return lambda function: _KL_PER_DIMENSION.setdefault((q_class, p_class), function)
 
 
-def kl_divergence(q: Distribution, p: Distribution, z=None, log_qz=None):
+def kl_divergence(q: Distribution, p: Distribution, z=None, log_qz=None) -> Tensor:
     """Returns KL(q ‖ p) in nats, summed over the event.
 
     In closed form where the pair is registered, else the Monte-Carlo estimate
@@ -63,7 +64,7 @@ def has_kl_per_dimension(q: Distribution, p: Distribution) -> bool:
     return _find(_KL_PER_DIMENSION, q, p) is not None
 
 
-def kl_per_dimension(q: Distribution, p: Distribution):
+def kl_per_dimension(q: Distribution, p: Distribution) -> Tensor:
     """Returns the share of each number of the event in KL(q ‖ p), `(*batch, *event_shape)`.
 
     Raises:

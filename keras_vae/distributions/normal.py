@@ -9,16 +9,17 @@ from keras_vae.backend import normal
 from keras_vae.distributions.base import Distribution
 from keras_vae.distributions.kl import register_kl_per_dimension
 from keras_vae.distributions.reparameterized import Reparameterized
+from keras_vae.typing import Tensor
 
 LOG_2_PI = math.log(2.0 * math.pi)
 
 
-def standard_log_density(x):
+def standard_log_density(x) -> Tensor:
     """Returns the log-density of N(0, 1) at each number of x."""
     return -0.5 * (ops.square(x) + LOG_2_PI)
 
 
-def log_density(x, mean, log_var):
+def log_density(x, mean, log_var) -> Tensor:
     """Returns the log-density of N(mean, exp(log_var)) at each number of x."""
     square = ops.square((x - mean) * ops.exp(-0.5 * log_var))
     return -0.5 * (square + log_var + LOG_2_PI)
@@ -42,16 +43,16 @@ class StandardNormal(Distribution):
     def _sample(self, n, seed):
         return normal((n, *self.event_shape), seed)
 
-    def mean(self):
+    def mean(self) -> Tensor:
         return ops.zeros(self.event_shape)
 
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.mean()
 
-    def std(self):
+    def std(self) -> Tensor:
         return ops.ones(self.event_shape)
 
-    def marginal_log_prob(self, z):
+    def marginal_log_prob(self, z) -> Tensor:
         return standard_log_density(ops.convert_to_tensor(z, "float32"))
 
 
@@ -75,32 +76,32 @@ class DiagonalNormal(Reparameterized):
         self.z_log_var = ops.convert_to_tensor(z_log_var, "float32")
         self.event_shape = tuple(self.z_mean.shape[1:])
 
-    def mean(self):
+    def mean(self) -> Tensor:
         """Returns `z_mean`, of shape `(batch, *event_shape)`."""
         return self.z_mean
 
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.z_mean
 
-    def std(self):
+    def std(self) -> Tensor:
         return ops.exp(0.5 * self.z_log_var)
 
-    def covariance(self):
+    def covariance(self) -> Tensor:
         """Returns the diagonal matrices of σ², of shape `(batch, latent_dim, latent_dim)`."""
         return ops.expand_dims(ops.exp(self.z_log_var), -1) * ops.eye(self.z_mean.shape[-1])
 
-    def mean_covariance(self, weight):
+    def mean_covariance(self, weight) -> Tensor:
         # Without a matrix for each row.
         variance = ops.sum(weight[:, None] * ops.exp(self.z_log_var), axis=0)
         return ops.expand_dims(variance, -1) * ops.eye(self.z_mean.shape[-1])
 
-    def base(self):
+    def base(self) -> tuple[Tensor, Tensor]:
         return self.z_mean, self.z_log_var
 
-    def from_base(self, z_0):
+    def from_base(self, z_0) -> tuple[Tensor, Tensor]:
         return z_0, self.log_prob(z_0)
 
-    def marginal_log_prob(self, z):
+    def marginal_log_prob(self, z) -> Tensor:
         """Returns log q(z_d|x) of each dimension, of the shape of `z`."""
         return log_density(ops.convert_to_tensor(z, "float32"), self.z_mean, self.z_log_var)
 
@@ -130,24 +131,24 @@ class FullCovarianceNormal(Reparameterized):
         self.event_shape = tuple(self.z_mean.shape[1:])
         self.log_diagonal = ops.log(ops.diagonal(self.z_scale_tril, axis1=-2, axis2=-1))
 
-    def mean(self):
+    def mean(self) -> Tensor:
         """Returns `z_mean`, of shape `(batch, latent_dim)`."""
         return self.z_mean
 
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.z_mean
 
-    def std(self):
+    def std(self) -> Tensor:
         return ops.sqrt(self._variance())
 
     def _variance(self):
         return ops.sum(ops.square(self.z_scale_tril), axis=-1)
 
-    def covariance(self):
+    def covariance(self) -> Tensor:
         """Returns L Lᵀ, of shape `(batch, latent_dim, latent_dim)`."""
         return ops.matmul(self.z_scale_tril, ops.transpose(self.z_scale_tril, (0, 2, 1)))
 
-    def from_base(self, z_0):
+    def from_base(self, z_0) -> tuple[Tensor, Tensor]:
         scaled = ops.matmul(self.z_scale_tril, ops.expand_dims(z_0, -1))
         return self.z_mean + ops.squeeze(scaled, axis=-1), self._log_prob_of_standardized(z_0)
 
@@ -163,7 +164,7 @@ class FullCovarianceNormal(Reparameterized):
         log_det = ops.sum(self.log_diagonal, axis=-1)
         return ops.sum(standard_log_density(epsilon), axis=-1) - log_det
 
-    def marginal_log_prob(self, z):
+    def marginal_log_prob(self, z) -> Tensor:
         """Returns log q(z_d|x) of each dimension, of the shape of `z`."""
         log_var = ops.log(self._variance())
         return log_density(ops.convert_to_tensor(z, "float32"), self.z_mean, log_var)

@@ -8,6 +8,7 @@ from keras import ops
 from keras_vae.backend import normal
 from keras_vae.distributions.base import Distribution
 from keras_vae.distributions.seeds import generator
+from keras_vae.typing import Tensor
 
 
 class Reparameterized(Distribution):
@@ -24,13 +25,14 @@ class Reparameterized(Distribution):
     """
 
     param_names: tuple[str, ...] = ("z_mean",)
+    z_mean: Tensor
 
-    def base(self):
+    def base(self) -> tuple[Tensor, Tensor]:
         """Returns mean and log σ² of the base, each `(batch, *event_shape)`."""
         return ops.zeros_like(self.z_mean), ops.zeros_like(self.z_mean)
 
     @abc.abstractmethod
-    def from_base(self, z_0):
+    def from_base(self, z_0) -> tuple[Tensor, Tensor]:
         """Maps draws of the base to draws z.
 
         Args:
@@ -40,11 +42,11 @@ class Reparameterized(Distribution):
             z of the same shape, and log q(z|x) in nats, of that shape without the event.
         """
 
-    def code_and_log_prob(self):
+    def code_and_log_prob(self) -> tuple[Tensor, Tensor]:
         """Returns the code without randomness, `z_mean`, and its log q(z|x), `(batch,)`."""
         return self.from_base(self.base()[0])
 
-    def sample_and_log_prob(self, n: int, seed=None):
+    def sample_and_log_prob(self, n: int, seed=None) -> tuple[Tensor, Tensor]:
         """Returns `n` draws, `(n, batch, *event_shape)`, and their log q(z|x), `(n, batch)`."""
         return self._sample_and_log_prob(n, generator(seed))
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_vae.typing import Tensor
+
 
 class GivenSeed(keras.random.SeedGenerator):
     """Makes of a seed that is a number or a tensor what draws take, one after the other.
@@ -17,7 +19,7 @@ class GivenSeed(keras.random.SeedGenerator):
         # Not Keras's, which makes a variable, as a traced function may not.
         self.given, self.count = seed, 0
 
-    def next(self, ordered=True):
+    def next(self, ordered=True) -> Tensor:
         self.count += 1
         return ops.cast(ops.stack([self.given[0], self.given[1] + self.count]), "uint32")
 

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_vae.backend import normal
 from keras_vae.distributions.base import Distribution
+from keras_vae.typing import Tensor
 
 
 def log_area(d: int) -> float:
@@ -32,8 +33,8 @@ class UniformOnSphere(Distribution):
     def _sample(self, n, seed):
         return ops.normalize(normal((n, *self.event_shape), seed), axis=-1)
 
-    def mean(self):
+    def mean(self) -> Tensor:
         return ops.zeros(self.event_shape)
 
-    def std(self):
+    def std(self) -> Tensor:
         return ops.full(self.event_shape, self.event_shape[-1] ** -0.5)

@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from keras_vae.distributions.base import Distribution
+from keras_vae.typing import Tensor
 
 
-def log_density(x, mean, scale, degrees_of_freedom: float):
+def log_density(x, mean, scale, degrees_of_freedom: float) -> Tensor:
     """Returns the log-density of a Student-t around `mean` at each number of x.
 
     Args:
@@ -24,7 +25,7 @@ def log_density(x, mean, scale, degrees_of_freedom: float):
     return -tail - log_normalizer
 
 
-def standard_draws(shape, degrees_of_freedom: float, seed):
+def standard_draws(shape, degrees_of_freedom: float, seed) -> Tensor:
     """Draws from the Student-t of mean 0 and scale 1.
 
     Args:
@@ -54,10 +55,10 @@ class StudentT(Distribution):
         self.degrees_of_freedom = float(degrees_of_freedom)
         self.event_shape = tuple(self.loc.shape)
 
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.loc
 
-    def marginal_log_prob(self, z):
+    def marginal_log_prob(self, z) -> Tensor:
         z = ops.convert_to_tensor(z, "float32")
         return log_density(z, self.loc, self.scale, self.degrees_of_freedom)
 

@@ -7,6 +7,7 @@ from keras import ops
 from keras_vae import backend
 from keras_vae.distributions.base import Distribution
 from keras_vae.distributions.seeds import generator
+from keras_vae.typing import Tensor
 
 
 class FromTFP(Distribution):
@@ -29,7 +30,7 @@ class FromTFP(Distribution):
     def _sample(self, n, seed):
         return draw(self.wrapped, n, seed)
 
-    def mean(self):
+    def mean(self) -> Tensor:
         return ops.cast(self.wrapped.mean(), "float32")
 
 
@@ -71,7 +72,7 @@ def add_weights(layer, weights: dict) -> dict:
     }  # fmt: skip
 
 
-def draw(distribution, shape, seed):
+def draw(distribution, shape, seed) -> Tensor:
     """Returns draws of a `tfp.distributions.Distribution`, float32.
 
     Args:

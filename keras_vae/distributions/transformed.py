@@ -1,10 +1,12 @@
 """Distributions carried through an invertible map: normalizing flows."""
 
 from collections.abc import Callable
+from typing import Self
 
 from keras_vae.distributions.base import Distribution
 from keras_vae.distributions.normal import DiagonalNormal
 from keras_vae.distributions.reparameterized import Reparameterized
+from keras_vae.typing import Tensor
 
 
 class Transformed(Distribution):
@@ -58,16 +60,17 @@ class FlowPosterior(Reparameterized):
         self.flow_params = flow_params
         self.flow = flow
 
-    def base(self):
+    def base(self) -> tuple[Tensor, Tensor]:
         return self.base_distribution.base()
 
-    def from_base(self, z_0):
+    def from_base(self, z_0) -> tuple[Tensor, Tensor]:
         z, log_det = self.flow(z_0, self.flow_params)
         return z, self.base_distribution.log_prob(z_0) - log_det
 
-    def map(self, function):
+    def map(self, function) -> Self:
         params = (function(getattr(self, name)) for name in self.param_names)
-        return type(self)(*params, self.flow)
+        arguments = [*params, self.flow]
+        return type(self)(*arguments)
 
     def _log_prob(self, z):
         raise ValueError(

@@ -9,6 +9,7 @@ from keras import ops
 from keras_vae.distributions.kl import register_kl
 from keras_vae.distributions.reparameterized import Reparameterized
 from keras_vae.distributions.sphere import UniformOnSphere, log_area
+from keras_vae.typing import Tensor
 
 N_CELLS = 160
 # log Φ(-x) + x²/2 - log t as a polynomial in t = 1 / (1 + 0.4x), right to 2e-7 for x in [0, 13].
@@ -77,19 +78,19 @@ class VonMisesFisher(Reparameterized):
         variance = ops.sum(mass * ops.square(below_peak - mean[:, None]), axis=-1) / total
         return ops.sum(ops.reshape(mass, (-1, N_CELLS, 3)), axis=-1), total, mean, variance
 
-    def mean_length(self):
+    def mean_length(self) -> Tensor:
         """Returns E[μᵀz], the length of the mean vector, of shape `(batch,)`."""
         return self._peak[:, 0] - self._cells[2]
 
-    def mean(self):
+    def mean(self) -> Tensor:
         """Returns E[z] = E[μᵀz]·μ, inside the sphere, of shape `(batch, latent_dim)`."""
         return ops.expand_dims(self.mean_length(), -1) * self.z_mean
 
-    def mode(self):
+    def mode(self) -> Tensor:
         """Returns μ."""
         return self.z_mean
 
-    def std(self):
+    def std(self) -> Tensor:
         """Returns the standard deviation of each dimension of z around `mean`.
 
         z = wμ + √(1 - w²)·v with w = μᵀz and v uniform across μ, where
@@ -100,7 +101,7 @@ class VonMisesFisher(Reparameterized):
         square = ops.square(self.z_mean)
         return ops.sqrt(along * square + across * ops.maximum(1.0 - square, 0.0))
 
-    def code_and_log_prob(self):
+    def code_and_log_prob(self) -> tuple[Tensor, Tensor]:
         # The base's mean, 0, has no direction across μ and would give a z inside the sphere.
         return self.z_mean, self._log_prob_below_peak(-self._one_minus_peak())
 
@@ -122,7 +123,7 @@ class VonMisesFisher(Reparameterized):
         one_minus_w = 0.5 * ops.sum(ops.square(z - self.z_mean), axis=-1)
         return self._log_prob_below_peak(one_minus_w - self._one_minus_peak())
 
-    def from_base(self, z_0):
+    def from_base(self, z_0) -> tuple[Tensor, Tensor]:
         """Maps d standard normals to the sphere: one gives w, the others the direction."""
         s = self._inverse(_normal_log_odds(z_0[..., :1]))
         # The tangent of half the angle between μ and z.
@@ -158,7 +159,7 @@ class VonMisesFisher(Reparameterized):
         cubic = start + part * (3.0 * rise - 2.0 * start - end + part * (start + end - 2.0 * rise))
         return float(edges[0]) + ops.sum(part * cubic, axis=-1, keepdims=True)
 
-    def kl_to_uniform(self):
+    def kl_to_uniform(self) -> Tensor:
         """Returns the KL to the uniform distribution on the sphere, `(batch,)`."""
         log_prob_at_peak = self._log_prob_at_peak(log_area(self._d))
         return log_prob_at_peak - self.z_concentration[:, 0] * self._cells[2]
@@ -196,6 +197,6 @@ def _normal_log_odds(x):
     return ops.sign(x) * (ops.log1p(-ops.exp(log_tail)) - log_tail)
 
 
-def unit(x):
+def unit(x) -> Tensor:
     """Returns vectors divided by their norms."""
     return x / ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-12)

@@ -21,7 +21,7 @@ class FromLayer(Encoder):
     def __init__(self, layer: keras.layers.Layer):
         self.layer = layer
 
-    def connect(self, input_shape):
+    def connect(self, input_shape) -> tuple[int, ...]:
         check_one_input(self.layer)
         # A symbolic call builds user-made layers that have no `build` too.
         outputs = self.layer(keras.KerasTensor(input_shape), training=False)
@@ -32,13 +32,13 @@ class FromLayer(Encoder):
             )
         return tuple(outputs[0].shape[1:])
 
-    def outputs(self, x, training, n_samples=None):
+    def outputs(self, x, training, n_samples=None) -> dict:
         z_mean, z_log_var, z = self.layer(x, training=training)
         return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}
 
-    def posterior_params(self, x, training=False):
+    def posterior_params(self, x, training=False) -> dict:
         z_mean, z_log_var, _ = self.layer(x, training=training)
         return {"z_mean": z_mean, "z_log_var": z_log_var}
 
-    def posterior(self, outputs):
+    def posterior(self, outputs) -> DiagonalNormal:
         return DiagonalNormal(outputs["z_mean"], outputs["z_log_var"])

@@ -7,6 +7,7 @@ from keras import ops
 from keras_vae.backend import normal, normal_draws
 from keras_vae.saving.registry import serializable
 from keras_vae.saving.seeded_layer import SeededLayer
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import is_count, plain
 
 
@@ -46,7 +47,7 @@ class SampleLayer(SeededLayer):
         super().__init__(seed=seed, **kwargs)
         self.n_samples = _check_n_samples(n_samples)
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         mean_shape, log_var_shape = input_shape
         if tuple(mean_shape) != tuple(log_var_shape):
             raise ValueError(
@@ -54,14 +55,14 @@ class SampleLayer(SeededLayer):
                 f"shapes {tuple(mean_shape)} and {tuple(log_var_shape)}."
             )
 
-    def call(self, inputs, n_samples=None):
+    def call(self, inputs, n_samples=None) -> Tensor:
         z_mean, z_log_var = inputs
         n_samples = self.n_samples if n_samples is None else _check_n_samples(n_samples)
         noise = normal if n_samples is None else functools.partial(normal_draws, n_samples)
         epsilon = noise(ops.shape(z_mean), self.seed_generator, z_mean.dtype)
         return z_mean + ops.exp(0.5 * z_log_var) * epsilon
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "n_samples": self.n_samples}
 
 

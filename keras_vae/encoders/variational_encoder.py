@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Self
 
 import keras
 
@@ -10,6 +11,7 @@ from keras_vae.encoders.base import Encoder, check_one_input
 from keras_vae.encoders.sample_layer import SampleLayer
 from keras_vae.networks.stack import Stack
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count, check_shape, plain
 
 
@@ -56,6 +58,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
     """
 
     takes_n_samples = True
+    latent_shape: tuple[int, ...]
 
     def __init__(
         self,
@@ -96,7 +99,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         return self.head.distribution_class
 
     @property
-    def casts_whole_numbers(self) -> bool:
+    def casts_whole_numbers(self) -> bool:  # type: ignore[override]  # others have a plain attribute
         """Whether the network is one of the package; others may take ids."""
         return isinstance(self.network, Stack)
 
@@ -105,22 +108,28 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         """Names of what a call returns."""
         return (*self.head.param_names, *self.head.draw_names)
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         if self.network is None:
             self.place.build(input_shape)
-        _take_whole_numbers(self.network, input_shape)
+        network = self._made_network()
+        _take_whole_numbers(network, input_shape)
         # A symbolic call builds user-made networks that have no `build` too.
-        features = self.network(keras.KerasTensor(input_shape), training=False)
+        features = network(keras.KerasTensor(input_shape), training=False)
         self.flatten.build(features.shape)  # also where no call needs it
         self.head.build(self._flattened(features).shape)
         shape = (input_shape[0], *self.latent_shape)
         self.sampler.build((shape, shape))
 
-    def connect(self, input_shape):
+    def connect(self, input_shape) -> tuple[int, ...]:
         check_one_input(self.network)
         if not self.built:
             self.build(input_shape)
         return self.latent_shape
+
+    def _made_network(self):
+        if self.network is None:
+            raise ValueError("The encoder is not built yet: call it on data, or build its VAE.")
+        return self.network
 
     def _flattened(self, features):
         if tuple(features.shape)[1:-1] == self.latent_shape[:-1]:
@@ -129,10 +138,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
 
     def posterior_params(self, inputs, training: bool = False) -> dict:
         """Returns the posterior's parameters by name, without a draw; the layer must be built."""
-        network = self.network
-        if network is None:
-            raise ValueError("The encoder is not built: call it, or the VAE's build, first.")
-        features = network(inputs, training=training)
+        features = self._made_network()(inputs, training=training)
         return self.head(self._flattened(features), training=training)
 
     def posterior(self, outputs: dict) -> posteriors.Posterior:
@@ -144,7 +150,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         draws = {} if n_samples is None else {"n_samples": n_samples}
         return dict(zip(self.latent_names, self(x, training=training, **draws), strict=True))
 
-    def call(self, inputs, n_samples=None, training=None):
+    def call(self, inputs, n_samples=None, training=None) -> tuple[Tensor, ...]:
         params = self.posterior_params(inputs, bool(training))
         posterior = self.posterior(params)
         arguments = {} if n_samples is None else {"n_samples": n_samples}
@@ -153,7 +159,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         draw = {"z": z, "z_log_prob": log_prob}
         return (*params.values(), *(draw[name] for name in self.head.draw_names))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             **self._size(),
@@ -169,7 +175,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         return {"latent_shape": self.latent_shape}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config) -> Self:
         config = dict(config)
         for part in ("network", "posterior"):
             # Of a copy, as Keras's own layers change what they are given.

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_vae.backend import synchronizer
 from keras_vae.distributions.seeds import GivenSeed
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
 
 # Numbers that the draws of one compiled call may hold: 16 MB of float32.
@@ -30,12 +31,12 @@ class EncodedDistribution(NamedTuple):
     params: dict[str, np.ndarray]
 
 
-def z_given(vae, x, seed):
+def z_given(vae, x, seed) -> Tensor:
     """Returns a draw of q(z|x) per row of the tensor x, `(batch, *latent_shape)`."""
     return vae.posterior(x).sample(1, GivenSeed(seed))[0]
 
 
-def x_given(vae, z, seed):
+def x_given(vae, z, seed) -> Tensor:
     """Returns a draw of p(x|z) per row of the tensor z, `(batch, *features)`."""
     return ops.cast(vae.likelihood.sample(vae.params_given(z), seed=GivenSeed(seed)), "float32")
 

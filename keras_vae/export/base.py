@@ -4,6 +4,7 @@ import abc
 import contextlib
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -82,7 +83,7 @@ class ExportFormat(abc.ABC):
         )
 
     @contextlib.contextmanager
-    def refusal(self, what: str):
+    def refusal(self, what: str) -> Iterator[None]:
         """Turns the error of a converter or a runtime into one that says what to do.
 
         Args:
@@ -123,10 +124,10 @@ class FileFormat(ExportFormat):
             The largest difference of what the file computes from the model.
         """
 
-    def owns(self, name):
+    def owns(self, name) -> bool:
         return name.endswith(self.suffix)
 
-    def export(self, vae, path, endpoint, draws, quantization):
+    def export(self, vae, path, endpoint, draws, quantization) -> dict[str, float]:
         known = endpoints(vae)
         if endpoint not in known:
             names = ", ".join(map(repr, known))

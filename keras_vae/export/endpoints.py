@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.typing import Tensor
+
 # With a larger difference the exported file does not compute what the model does.
 TOLERANCE = 1e-4
 _DRAWS = (
@@ -155,12 +157,12 @@ class EndpointModel(keras.Model):
         zeros = {name: ops.zeros((1, *shape)) for name, shape in endpoint.inputs.items()}
         self(zeros if len(zeros) > 1 else zeros.popitem()[1])  # Keras exports only what was called.
 
-    def call(self, inputs):
+    def call(self, inputs) -> Tensor | tuple[Tensor, ...]:
         """Returns the outputs as a tuple, or alone, and keeps their names."""
         inputs = [inputs[k] for k in self.endpoint.inputs] if isinstance(inputs, dict) else [inputs]
-        outputs = self.endpoint.named_outputs(*inputs)
-        self.output_names = list(outputs)
-        outputs = tuple(outputs.values())
+        named = self.endpoint.named_outputs(*inputs)
+        self.output_names = list(named)
+        outputs = tuple(named.values())
         return outputs[0] if len(outputs) == 1 else outputs
 
     def input_signature(self, batch_size: int | None = None) -> list:

@@ -16,7 +16,7 @@ class ExportedProgram(FileFormat):
     packages: ClassVar = {"torch": ()}
     suffix = ".pt2"
 
-    def write(self, model, path, quantization=None):
+    def write(self, model, path, quantization=None) -> float:
         import torch
 
         signature = model.input_signature(batch_size=1)

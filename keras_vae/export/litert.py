@@ -25,7 +25,7 @@ class LiteRT(FileFormat):
     suffix = ".tflite"
     quantizes = ("tensorflow",)
 
-    def write(self, model, path, quantization=None):
+    def write(self, model, path, quantization=None) -> float:
         from ai_edge_litert.interpreter import Interpreter
 
         batch_size, inputs = _BATCH_SIZE[backend.NAME], model.endpoint.inputs

@@ -19,7 +19,7 @@ class ONNX(FileFormat):
     }
     suffix = ".onnx"
 
-    def write(self, model, path, quantization=None):
+    def write(self, model, path, quantization=None) -> float:
         import onnxruntime
 
         endpoint = model.endpoint

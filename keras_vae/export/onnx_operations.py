@@ -59,7 +59,7 @@ def _tf2onnx_handler(formula):
 
     class Handler:
         @classmethod
-        def version_9(cls, ctx, node, **kwargs):
+        def version_9(cls, ctx, node, **kwargs) -> None:
             def op(kind, *inputs):
                 return ctx.make_node(kind, list(inputs)).output[0]
 

@@ -23,7 +23,7 @@ class SavedModel(ExportFormat):
     draws = True
     wrote = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
 
-    def export(self, vae, path, endpoint, draws, quantization):
+    def export(self, vae, path, endpoint, draws, quantization) -> dict[str, float]:
         with self.refusal("the model"):
             return export_saved_model(vae, path, draws)
 

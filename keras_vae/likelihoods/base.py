@@ -9,6 +9,7 @@ from keras import ops
 from keras_vae.likelihoods.scale import warn_of_scale
 from keras_vae.numerics.float32_layer import Float32Layer
 from keras_vae.numerics.straight_through import tamed
+from keras_vae.typing import Tensor
 
 
 class Likelihood(Float32Layer, abc.ABC):
@@ -58,7 +59,7 @@ class Likelihood(Float32Layer, abc.ABC):
     def can_draw(self) -> bool:
         return type(self).sample is not Likelihood.sample
 
-    def log_prob(self, target, params, mask=None):
+    def log_prob(self, target, params, mask=None) -> Tensor:
         """Returns log p(target | params) in nats, summed over a sample's features.
 
         Args:
@@ -82,7 +83,7 @@ class Likelihood(Float32Layer, abc.ABC):
         # Of data that does not suit the model, which would otherwise make weights NaN.
         return tamed(log_prob, 1e9)
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         """Returns log p of each feature, of the shape of `target`, with the params' samples axis.
 
         Args:
@@ -92,10 +93,10 @@ class Likelihood(Float32Layer, abc.ABC):
         raise NotImplementedError(f"{type(self).__name__} must define log_prob_per_feature.")
 
     @abc.abstractmethod
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         """Returns the expected target, `(batch, *features)` or `(n_samples, batch, *features)`."""
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         """Returns one draw of the target per element of `params`, shaped as the mean.
 
         Args:
@@ -108,7 +109,7 @@ class Likelihood(Float32Layer, abc.ABC):
             "take the mean of p(x|z), without draw=True."
         )
 
-    def update(self, target, params, mask=None, sample_weight=None, bound=None):
+    def update(self, target, params, mask=None, sample_weight=None, bound=None) -> None:
         """Adapts weights that follow from a training batch rather than from a gradient.
 
         The VAE calls it once per training step, before `log_prob` and with its
@@ -152,7 +153,7 @@ class Likelihood(Float32Layer, abc.ABC):
         if self.data_scale is not None:
             warn_of_scale(type(self).__name__, target, self.data_scale)
 
-    def split(self, params):
+    def split(self, params) -> list[Tensor]:
         """Returns the `params_per_feature` blocks of the params, each shaped as the target."""
         params = ops.cast(params, "float32")
         if self.params_per_feature == 1:

@@ -9,6 +9,7 @@ from keras_vae.likelihoods.base import (
     check_unit_interval,
 )
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 
 @serializable(old="Bernoulli")
@@ -31,25 +32,25 @@ class Bernoulli(Likelihood):
         super().__init__(**kwargs)
         self.from_logits = bool(from_logits)
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         if self.from_logits:
             return target * params - ops.softplus(params)
         p = ops.clip(params, 1e-7, 1.0 - 1e-7)
         return target * ops.log(p) + (1.0 - target) * ops.log(1.0 - p)
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         params = ops.cast(params, "float32")
         return ops.sigmoid(params) if self.from_logits else params
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         p = self.mean(params)
         return ops.cast(keras.random.uniform(ops.shape(p), seed=seed) < p, "float32")
 
-    def check_target(self, target):
+    def check_target(self, target) -> None:
         check_unit_interval(type(self).__name__, target)
 
-    def check_params(self, params):
+    def check_params(self, params) -> None:
         check_logits_or_probabilities(type(self).__name__, params, self.from_logits)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "from_logits": self.from_logits}

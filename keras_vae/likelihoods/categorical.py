@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_vae.likelihoods.base import Likelihood, check_logits_or_probabilities
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 
 @serializable(old="Categorical")
@@ -21,16 +22,16 @@ class Categorical(Likelihood):
         super().__init__(**kwargs)
         self.from_logits = bool(from_logits)
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         if self.from_logits:
             return target * ops.log_softmax(params, axis=-1)
         return target * ops.log(ops.clip(params, 1e-7, 1.0))
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         params = ops.cast(params, "float32")
         return ops.softmax(params, axis=-1) if self.from_logits else params
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         shape = ops.shape(params)
         params = ops.cast(params, "float32")
         # Not 1e-7 each, which would be much for many categories.
@@ -38,7 +39,7 @@ class Categorical(Likelihood):
         draws = keras.random.categorical(ops.reshape(log_p, (-1, shape[-1])), 1, seed=seed)
         return ops.reshape(ops.one_hot(draws, shape[-1], dtype="float32"), shape)
 
-    def check_target(self, target):
+    def check_target(self, target) -> None:
         rows = target[~np.isnan(target).any(axis=-1)]  # NaN: not observed
         sums = rows.sum(axis=-1, dtype="float64")
         if rows.size and (rows.min() < 0 or not np.allclose(sums, 1.0, atol=1e-3)):
@@ -49,8 +50,8 @@ class Categorical(Likelihood):
                 "keras.utils.to_categorical makes integer categories one-hot."
             )
 
-    def check_params(self, params):
+    def check_params(self, params) -> None:
         check_logits_or_probabilities("Categorical", params, self.from_logits)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "from_logits": self.from_logits}

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_vae.likelihoods.bernoulli import Bernoulli
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 
 @serializable(old="ContinuousBernoulli")
@@ -26,7 +27,7 @@ class ContinuousBernoulli(Bernoulli):
         pervasive error in variational autoencoders", 2019, equations 6 to 9.
     """
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         logits, size, near_zero = self._logits(params)
         log_c = ops.where(
             near_zero,
@@ -35,7 +36,7 @@ class ContinuousBernoulli(Bernoulli):
         )
         return super().log_prob_per_feature(target, params) + log_c
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         logits, size, _ = self._logits(params)
         upper = ops.sigmoid(size) / ops.tanh(0.5 * size) - 1.0 / size
         # The series of 1 / (1 - e^-l) - 1 / l, as the two terms cancel near l = 0.
@@ -44,7 +45,7 @@ class ContinuousBernoulli(Bernoulli):
         series = 1 / 12 - s * (1 / 720 - s * (1 / 30240 - s * (1 / 1209600 - s / 47900160)))
         return ops.where(is_small, 0.5 + logits * series, _mirror(upper, logits))
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         logits, size, near_zero = self._logits(params)
         u = keras.random.uniform(ops.shape(logits), seed=seed)
         v = _mirror(u, logits)

@@ -4,12 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.typing import Tensor
+
 # e^(k/64) up to what means may be, each in two parts: 48 bits together.
 _POWERS = np.exp(np.arange(20 * 64 + 1) / 64)
 _POWERS = np.stack([_POWERS, _POWERS - _POWERS.astype("float32")], axis=-1).astype("float32")
 
 
-def log_ratio(log_mean, count):
+def log_ratio(log_mean, count) -> Tensor:
     """Returns log μ - log x of means μ and counts x, to 1e-9 where it is small; log μ for x = 0.
 
     In float32 log x of a count of 10⁷ is only known to 1e-6, of which a
@@ -24,7 +26,7 @@ def log_ratio(log_mean, count):
     return (log_mean - nearest / 64.0) - rest
 
 
-def exp_remainder(x):
+def exp_remainder(x) -> Tensor:
     """Returns e^x - 1 - x, to the last digits."""
     is_small = ops.abs(x) < 0.5
     s = ops.where(is_small, x, 0.0)
@@ -33,14 +35,14 @@ def exp_remainder(x):
     return ops.where(is_small, series, ops.expm1(ops.where(is_small, 1.0, x)) - x)
 
 
-def log_remainder(x):
+def log_remainder(x) -> Tensor:
     """Returns x - log(1 + x) for x from -0.3 to 0.4, to the last digits."""
     r = x / (2.0 + x)
     s = r * r
     return r * (x - 2.0 * s * (1 / 3 + s * (1 / 5 + s * (1 / 7 + s * (1 / 9 + s / 11)))))
 
 
-def poisson_draws(rate, seed):
+def poisson_draws(rate, seed) -> Tensor:
     """Returns one Poisson draw for each rate λ > 0.
 
     Up to λ = 10 the cumulative probabilities are searched for a uniform number:

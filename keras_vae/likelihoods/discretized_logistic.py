@@ -6,6 +6,7 @@ from keras import ops
 from keras_vae.likelihoods.base import Likelihood, check_unit_interval
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
 
 
@@ -37,23 +38,23 @@ class DiscretizedLogistic(Likelihood):
         super().__init__(**kwargs)
         self.n_levels = check_n_levels(n_levels)
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         mean, log_scale = self.split(params)
         return log_prob_of_level(target, mean, bound_log_scale(log_scale), self.n_levels)
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         """Returns the mean of the logistic clipped to [0, 1], exact to half a level."""
         mean, log_scale = self.split(params)
         return clipped_mean(mean, bound_log_scale(log_scale))
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         mean, log_scale = self.split(params)
         return draw_level(mean, bound_log_scale(log_scale), self.n_levels, seed)
 
-    def check_target(self, target):
+    def check_target(self, target) -> None:
         check_unit_interval(type(self).__name__, target)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "n_levels": self.n_levels}
 
 
@@ -65,12 +66,12 @@ def check_n_levels(n_levels: int) -> int:
     return n_levels
 
 
-def bound_log_scale(log_scale):
+def bound_log_scale(log_scale) -> Tensor:
     """Returns log s in [-7, 5]: from a quarter of a level of 256 to no preference at all."""
     return bounded(log_scale, -7.0, 5.0)
 
 
-def log_prob_of_level(target, mean, log_scale, n_levels):
+def log_prob_of_level(target, mean, log_scale, n_levels) -> Tensor:
     """Returns the log-probability of the level of each feature."""
     step = 1.0 / (n_levels - 1)
     level = ops.round(target / step)
@@ -87,7 +88,7 @@ def log_prob_of_level(target, mean, log_scale, n_levels):
     )
 
 
-def clipped_mean(mean, log_scale):
+def clipped_mean(mean, log_scale) -> Tensor:
     """Returns the mean of the logistic clipped to [0, 1]: the integral of P(X > t) over t."""
     scale = ops.exp(log_scale)
     # By symmetry the half with the larger mean follows from the other, where less cancels.
@@ -97,7 +98,7 @@ def clipped_mean(mean, log_scale):
     return ops.where(high, 1.0 - integral, integral)
 
 
-def draw_level(mean, log_scale, n_levels, seed):
+def draw_level(mean, log_scale, n_levels, seed) -> Tensor:
     """Returns a draw of the level of each feature, in [0, 1]."""
     u = keras.random.uniform(ops.shape(mean), dtype="float32", seed=seed)
     u = ops.clip(u, 1e-7, 1.0 - 1e-7)

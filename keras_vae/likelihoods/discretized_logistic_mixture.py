@@ -13,6 +13,7 @@ from keras_vae.likelihoods.discretized_logistic import (
     log_prob_of_level,
 )
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
 
 
@@ -43,18 +44,18 @@ class DiscretizedLogisticMixture(Likelihood):
         self.n_levels = check_n_levels(n_levels)
         self.params_per_feature = 3 * self.n_components
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         logits, means, log_scales = self._components(params)
         target = ops.expand_dims(target, -2)
         per_component = log_prob_of_level(target, means, log_scales, self.n_levels)
         return ops.logsumexp(ops.log_softmax(logits, axis=-2) + per_component, axis=-2)
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         """Returns the mean of the logistics clipped to [0, 1], exact to half a level."""
         logits, means, log_scales = self._components(params)
         return ops.sum(ops.softmax(logits, axis=-2) * clipped_mean(means, log_scales), axis=-2)
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         seed = generator(seed)
         logits, means, log_scales = self._components(params)
         logits = ops.swapaxes(logits, -2, -1)
@@ -67,7 +68,7 @@ class DiscretizedLogisticMixture(Likelihood):
         )
         return draw_level(mean, log_scale, self.n_levels, seed)
 
-    def check_target(self, target):
+    def check_target(self, target) -> None:
         check_unit_interval(type(self).__name__, target)
 
     def _components(self, params):
@@ -77,7 +78,7 @@ class DiscretizedLogisticMixture(Likelihood):
         logits, means, log_scales = (ops.reshape(block, shape) for block in blocks)
         return logits, means, bound_log_scale(log_scales)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "n_components": self.n_components,

@@ -1,12 +1,14 @@
 """FromDistribution: a likelihood made of a TensorFlow Probability distribution."""
 
 from collections.abc import Callable
+from typing import Any, Self
 
 from keras import ops
 
 from keras_vae.distributions import tfp
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
 
 
@@ -53,15 +55,15 @@ class FromDistribution(Likelihood):
         self._start = tfp.check_function("function", function, weights)
         self.params_per_feature = check_count("params_per_feature", params_per_feature)
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         self._weights_by_name = tfp.add_weights(self, self._start)
 
-    def distribution(self, params):
+    def distribution(self, params) -> Any:
         """Returns the `tfp.distributions.Distribution` of the target for these params."""
         weights = {name: ops.convert_to_tensor(w) for name, w in self._weights_by_name.items()}
         return self.function(ops.cast(params, "float32"), **weights)
 
-    def log_prob(self, target, params, mask=None):
+    def log_prob(self, target, params, mask=None) -> Tensor:
         target, distribution = ops.cast(target, "float32"), self.distribution(params)
         n_axes, n_summed = len(target.shape) - 1, len(distribution.event_shape)
         if n_summed > n_axes:
@@ -86,13 +88,13 @@ class FromDistribution(Likelihood):
             log_prob = ops.where(mask, log_prob, 0.0)
         return ops.sum(log_prob, axis=tuple(range(n_summed - n_axes, 0)))
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         return ops.cast(self.distribution(params).mean(), "float32")
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         return tfp.draw(self.distribution(params), (), seed)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             **tfp.to_config("function", self.function, self._start),
@@ -100,5 +102,5 @@ class FromDistribution(Likelihood):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config) -> Self:
         return cls(**tfp.arguments("function", config))

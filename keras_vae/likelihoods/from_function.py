@@ -1,12 +1,14 @@
 """FromFunction: a likelihood made of the user's own log-likelihood function."""
 
 from collections.abc import Callable
+from typing import Self
 
 import keras
 from keras import ops
 
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 
 @serializable(old="FromFunction")
@@ -29,7 +31,7 @@ class FromFunction(Likelihood):
         self.log_likelihood = log_likelihood
         self.mean_function = mean
 
-    def log_prob(self, target, params, mask=None):
+    def log_prob(self, target, params, mask=None) -> Tensor:
         if mask is not None:
             raise ValueError(
                 "A log-likelihood function gives one value per sample, so that single features "
@@ -38,11 +40,11 @@ class FromFunction(Likelihood):
         log_prob = self.log_likelihood(ops.cast(target, "float32"), ops.cast(params, "float32"))
         return ops.cast(log_prob, "float32")
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         params = ops.cast(params, "float32")
         return params if self.mean_function is None else self.mean_function(params)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "log_likelihood": keras.saving.serialize_keras_object(self.log_likelihood),
@@ -50,7 +52,7 @@ class FromFunction(Likelihood):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config) -> Self:
         config = dict(config)
         for name in ("log_likelihood", "mean"):
             config[name] = keras.saving.deserialize_keras_object(config[name])

@@ -16,6 +16,7 @@ from keras_vae.likelihoods.scale import Units
 from keras_vae.likelihoods.statistics import Statistics
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_positive
 
 CHOICES = ("learned", "per_feature", "decoder", "optimal")
@@ -51,6 +52,8 @@ class Gaussian(Likelihood):
         calibrated decoders", 2021, for `"optimal"`.
     """
 
+    data_scale: float
+
     def __init__(self, sigma: float | str = 1.0, **kwargs):
         super().__init__(**kwargs)
         if isinstance(sigma, str) and sigma not in CHOICES:
@@ -61,9 +64,9 @@ class Gaussian(Likelihood):
         self.data_scale = 1.0 if isinstance(sigma, str) else check_positive("sigma", sigma)
         self.sigma = sigma if isinstance(sigma, str) else self.data_scale
         self.params_per_feature = 2 if sigma == "decoder" else 1
-        self.units = None
+        self.units: Units | None = None
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         if self.sigma in ("learned", "per_feature"):
             shape = () if self.sigma == "learned" else input_shape[1:]
             self.log_sigma = self.add_weight(shape, "zeros", name="log_sigma")
@@ -76,26 +79,26 @@ class Gaussian(Likelihood):
             )
             self.epoch = Statistics({"error": 0.0, "count": 0.0, "is_open": 0.0})
 
-    def look_at(self, target):
+    def look_at(self, target) -> None:
         super().look_at(target)
         if self.units is not None:
             self.units.look_at(target, self.data_scale)
 
     @property
-    def follows_epochs(self):
+    def follows_epochs(self) -> bool:  # type: ignore[override]  # others have a plain attribute
         return self.sigma == "optimal"
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> None:
         if self.follows_epochs:
             self.epoch.error.assign(0.0)
             self.epoch.count.assign(0.0)
             self.epoch.is_open.assign(1.0)
 
-    def end_epoch(self):
+    def end_epoch(self) -> None:
         if self.follows_epochs:
             self.epoch.is_open.assign(0.0)
 
-    def update(self, target, params, mask=None, sample_weight=None, bound=None):
+    def update(self, target, params, mask=None, sample_weight=None, bound=None) -> None:
         if self.units is not None:
             self.units.keep()
         if self.sigma != "optimal":
@@ -115,13 +118,13 @@ class Gaussian(Likelihood):
         epoch.error.assign(epoch.is_open * epoch.error + total * variance)
         epoch.count.assign(epoch.is_open * epoch.count + total)
 
-    def end_step(self):
+    def end_step(self) -> None:
         if self.sigma == "optimal":
             mean = self.epoch.error / ops.maximum(self.epoch.count, 1e-12)
             variance = ops.convert_to_tensor(self.variance)
             self.variance.assign(ops.where(self.epoch.count > 0.0, mean, variance))
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         # The optimal σ² is a constant here: at an optimum its own gradient vanishes.
         mean, log_var = self._mean_and_log_var(params)
         log_unit = 0.0
@@ -129,10 +132,10 @@ class Gaussian(Likelihood):
             target, log_unit = self.units.standardized(target), ops.log(self.units.scale)
         return log_density(target, mean, log_var) - log_unit
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         return self._restored(self._mean_and_log_var(params)[0])
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         mean, log_var = self._mean_and_log_var(params)
         noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=seed)
         return self._restored(mean + ops.exp(0.5 * log_var) * noise)
@@ -151,5 +154,5 @@ class Gaussian(Likelihood):
             return mean, 2.0 * ops.convert_to_tensor(self.log_sigma)
         return mean, ops.convert_to_tensor(2.0 * math.log(self.sigma), "float32")
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "sigma": self.sigma}

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_positive
 
 
@@ -26,18 +27,18 @@ class Laplace(Likelihood):
         self.scale = check_positive("scale", scale)
         self.data_scale = self.scale
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         return -ops.abs(target - params) / self.scale - math.log(2.0 * self.scale)
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         return ops.cast(params, "float32")
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         mean = self.mean(params)
         u = keras.random.uniform(ops.shape(mean), -0.5, 0.5, seed=seed)
         # u = -1/2 would give an infinite draw; u comes in steps of 2^-24.
         tail = ops.log(ops.maximum(1.0 - 2.0 * ops.abs(u), 2.0**-24))
         return mean - self.scale * ops.sign(u) * tail
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "scale": self.scale}

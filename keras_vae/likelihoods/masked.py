@@ -8,6 +8,7 @@ from keras_vae import likelihoods
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.likelihoods.from_function import FromFunction
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 
 @serializable(old="Masked")
@@ -47,56 +48,58 @@ class Masked(Likelihood):
             )
 
     @property
-    def params_per_feature(self):
+    def params_per_feature(self) -> int:  # type: ignore[override]  # others have a plain attribute
         return self.likelihood.params_per_feature
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         if not self.likelihood.built:
             self.likelihood.build(input_shape)
 
     @property
-    def can_draw(self):
+    def can_draw(self) -> bool:
         return self.likelihood.can_draw
 
     @property
-    def follows_epochs(self):
+    def follows_epochs(self) -> bool:  # type: ignore[override]  # others have a plain attribute
         return self.likelihood.follows_epochs
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> None:
         self.likelihood.begin_epoch()
 
-    def end_epoch(self):
+    def end_epoch(self) -> None:
         self.likelihood.end_epoch()
 
-    def look_at(self, target):
+    def look_at(self, target) -> None:
         if not np.isnan(target).all():
             self.likelihood.look_at(target)
 
-    def update(self, target, params, mask=None, **kwargs):
-        self.likelihood.adapt(target, params, mask=_observed(target, mask), **kwargs)
+    def update(self, target, params, mask=None, sample_weight=None, bound=None) -> None:
+        observed = _observed(target, mask)
+        options = {"mask": observed, "sample_weight": sample_weight, "bound": bound}
+        self.likelihood.adapt(target, params, **options)
 
-    def end_step(self):
+    def end_step(self) -> None:
         self.likelihood.end_step()
 
-    def log_prob(self, target, params, mask=None):
+    def log_prob(self, target, params, mask=None) -> Tensor:
         return self.likelihood.log_prob(target, params, _observed(target, mask))
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         return self.likelihood.mean(params)
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         return self.likelihood.sample(params, seed=seed)
 
-    def check_target(self, target):
+    def check_target(self, target) -> None:
         if np.isinf(target).any():
             raise ValueError("The data has infinite values; NaN marks what was not observed.")
         if not np.isnan(target).all():
             self.likelihood.check_target(target)
 
-    def check_params(self, params):
+    def check_params(self, params) -> None:
         self.likelihood.check_params(params)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),

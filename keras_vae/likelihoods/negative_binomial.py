@@ -13,6 +13,7 @@ from keras_vae.likelihoods.zero_inflation import ZeroInflatable
 from keras_vae.numerics.log_gamma import stirling_remainder
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 
 @serializable(old="NegativeBinomial")
@@ -36,7 +37,7 @@ class NegativeBinomial(ZeroInflatable):
 
     blocks_of_count = 2
 
-    def log_prob_of_count(self, target, log_mean, log_theta):
+    def log_prob_of_count(self, target, log_mean, log_theta) -> Tensor:
         theta = ops.exp(bounded(log_theta, -10.0, 20.0))
         log_mean = bounded(log_mean, -20.0, 20.0)
         return (
@@ -47,10 +48,12 @@ class NegativeBinomial(ZeroInflatable):
             - _deficit(target, log_mean, theta)
         )
 
-    def mean_of_count(self, log_mean, log_theta):
+    def mean_of_count(self, log_mean, log_theta) -> Tensor:
         return ops.exp(bounded(log_mean, -20.0, 20.0))
 
-    def sample_count(self, log_mean, log_theta, seed):
+    def sample_count(  # type: ignore[override]  # its own blocks
+        self, log_mean, log_theta, seed
+    ) -> Tensor:
         theta = ops.exp(bounded(log_theta, -10.0, 20.0))
         gamma = keras.random.gamma(ops.shape(theta), theta, dtype="float32", seed=seed)
         rate = self.mean_of_count(log_mean, log_theta) * gamma / theta

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from keras import ops
 
+from keras_vae.typing import Tensor
+
 # σ² of a perfect reconstruction would be 0, and its log-probability infinite.
 MIN_VARIANCE = 1e-6
 _N_GRID = 32
 
 
-def errors_per_row(target, params, mask, sample_weight):
+def errors_per_row(target, params, mask, sample_weight) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the squared errors of a batch, without what counts for nothing.
 
     Args:
@@ -36,13 +38,13 @@ def errors_per_row(target, params, mask, sample_weight):
     return weights, error if len(error.shape) == 2 else error[None], count
 
 
-def variance_of_rows(weights, error, count):
+def variance_of_rows(weights, error, count) -> Tensor:
     """Returns the mean squared error over draws, rows and features, by the weights of rows."""
     total = ops.sum(weights * ops.mean(error, axis=0))
     return ops.maximum(total / ops.maximum(ops.sum(weights * count), 1e-12), MIN_VARIANCE)
 
 
-def variance_of_bound(weights, error, count, bound: Callable):
+def variance_of_bound(weights, error, count, bound: Callable) -> Tensor:
     """Returns the variance at which a bound of several draws is largest.
 
     At the best variance it is the mean of the errors weighted by the draws'

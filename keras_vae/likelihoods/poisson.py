@@ -7,6 +7,7 @@ from keras_vae.likelihoods.zero_inflation import ZeroInflatable
 from keras_vae.numerics.log_gamma import stirling_remainder
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 
 @serializable(old="Poisson")
@@ -26,15 +27,15 @@ class Poisson(ZeroInflatable):
         computation of binomial probabilities", 2000, for the idea of the stable formula.
     """
 
-    def log_prob_of_count(self, target, log_rate):
+    def log_prob_of_count(self, target, log_rate) -> Tensor:
         log_rate = bounded(log_rate, -20.0, 20.0)
         # x log λ - λ is largest at λ = x: less than there by this.
         deficit = target * exp_remainder(log_ratio(log_rate, target))
         deficit = ops.where(target > 0.0, deficit, ops.exp(log_rate))
         return -deficit - stirling_remainder(target)
 
-    def mean_of_count(self, log_rate):
+    def mean_of_count(self, log_rate) -> Tensor:
         return ops.exp(bounded(log_rate, -20.0, 20.0))
 
-    def sample_count(self, log_rate, seed):
+    def sample_count(self, log_rate, seed) -> Tensor:  # type: ignore[override]  # its own blocks
         return poisson_draws(self.mean_of_count(log_rate), seed)

@@ -6,11 +6,12 @@ import numpy as np
 from keras import ops
 
 from keras_vae.likelihoods.statistics import Statistics
+from keras_vae.typing import Tensor
 
 _MAX_ROWS, _MAX_NAMED = 2000, 5
 
 
-def unsuited(target: np.ndarray, scale: float):
+def unsuited(target: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns which columns are too far off or too small for a likelihood of that scale.
 
     Too far off is a mean or standard deviation above 100 scales, and above 10, as
@@ -85,15 +86,15 @@ class Units(Statistics):
         """Leaves the units as they are from now on, as weights are trained for them."""
         self.is_kept.assign(ops.ones(self.is_kept.shape))
 
-    def standardized(self, x):
+    def standardized(self, x) -> Tensor:
         """Returns the tensor x in these units."""
         return (x - self.location) / self.scale
 
-    def restored(self, x):
+    def restored(self, x) -> Tensor:
         """Returns a tensor in these units in the data's own."""
         return self.location + self.scale * x
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store) -> None:
         super().load_own_variables(store)
         if not len(store.keys()):
             self.keep()  # of a model that was trained with version 0.1

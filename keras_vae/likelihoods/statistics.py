@@ -24,9 +24,9 @@ class Statistics(keras.layers.Layer):
         self.built = True
 
     @property
-    def weights(self):
+    def weights(self) -> list[keras.Variable]:
         return []
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store) -> None:
         if len(store.keys()):
             super().load_own_variables(store)

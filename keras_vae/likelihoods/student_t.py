@@ -6,6 +6,7 @@ from keras_vae.distributions import student_t
 from keras_vae.distributions.seeds import generator
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_positive
 
 
@@ -28,18 +29,18 @@ class StudentT(Likelihood):
         self.scale = check_positive("scale", scale)
         self.data_scale = self.scale
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         return student_t.log_density(target, params, self.scale, self.degrees_of_freedom)
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         return ops.cast(params, "float32")
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         mean = self.mean(params)
         noise = student_t.standard_draws(ops.shape(mean), self.degrees_of_freedom, generator(seed))
         return mean + self.scale * noise
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "degrees_of_freedom": self.degrees_of_freedom,

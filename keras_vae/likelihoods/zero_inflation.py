@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_vae.distributions.seeds import generator
 from keras_vae.likelihoods.base import Likelihood
+from keras_vae.typing import Tensor
 
 
 class ZeroInflatable(Likelihood):
@@ -30,7 +31,7 @@ class ZeroInflatable(Likelihood):
         self.zero_inflated = bool(zero_inflated)
         self.params_per_feature = self.blocks_of_count + self.zero_inflated
 
-    def log_prob_per_feature(self, target, params):
+    def log_prob_per_feature(self, target, params) -> Tensor:
         *blocks, logit = self._blocks_and_logit(params)
         log_q = self.log_prob_of_count(target, *blocks)
         if logit is None:
@@ -41,12 +42,12 @@ class ZeroInflatable(Likelihood):
         either = larger + ops.softplus(ops.where(extra, log_q - logit, logit - log_q))
         return ops.where(target == 0.0, either, log_q) - ops.softplus(logit)
 
-    def mean(self, params):
+    def mean(self, params) -> Tensor:
         *blocks, logit = self._blocks_and_logit(params)
         mean = self.mean_of_count(*blocks)
         return mean if logit is None else mean * ops.sigmoid(-logit)
 
-    def sample(self, params, seed=None):
+    def sample(self, params, seed=None) -> Tensor:
         seed = generator(seed)
         *blocks, logit = self._blocks_and_logit(params)
         draws = self.sample_count(*blocks, seed=seed)
@@ -55,19 +56,19 @@ class ZeroInflatable(Likelihood):
         u = keras.random.uniform(ops.shape(draws), dtype="float32", seed=seed)
         return ops.where(u < ops.sigmoid(logit), 0.0, draws)
 
-    def log_prob_of_count(self, target, *blocks):
+    def log_prob_of_count(self, target, *blocks) -> Tensor:
         """Returns log q of each count, in nats."""
         raise NotImplementedError
 
-    def mean_of_count(self, *blocks):
+    def mean_of_count(self, *blocks) -> Tensor:
         """Returns the mean of q."""
         raise NotImplementedError
 
-    def sample_count(self, *blocks, seed):
+    def sample_count(self, *blocks, seed) -> Tensor:
         """Returns a draw of q; `seed` is not an integer, so that each use draws anew."""
         raise NotImplementedError
 
-    def check_target(self, target):
+    def check_target(self, target) -> None:
         values = target[~np.isnan(target)]
         fractions = values[values != np.floor(values)]
         if (values < 0).any() or fractions.size:
@@ -81,5 +82,5 @@ class ZeroInflatable(Likelihood):
         blocks = self.split(params)
         return blocks if self.zero_inflated else [*blocks, None]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "zero_inflated": self.zero_inflated}

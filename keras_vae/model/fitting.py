@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -23,7 +24,7 @@ class Fitting(Flow):
 
     def compile(
         self, optimizer="adam", loss=None, jit_compile="auto", device_loop="auto", **kwargs
-    ):
+    ) -> None:
         """As `keras.Model.compile`, without a loss: likelihood and objective give it.
 
         Args:
@@ -72,7 +73,7 @@ class Fitting(Flow):
         validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
-    ):
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
         refuse_class_weight(class_weight)
         plan = FitPlan(
@@ -135,7 +136,7 @@ class Fitting(Flow):
         callbacks=None,
         return_dict=False,
         **kwargs,
-    ):
+    ) -> float | list | dict:
         """As `keras.Model.evaluate`; z is drawn from the posterior."""
         if kwargs.get(CACHED_EVALUATION):  # called by Keras's own `fit`
             options = {"verbose": verbose, "callbacks": callbacks, "return_dict": return_dict}
@@ -150,12 +151,12 @@ class Fitting(Flow):
         data = self._checked(TrainingData.from_user("x", x, y, sample_weight))
         return device_loop.evaluate(self, data, plan, return_dict)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args, **kwargs) -> float | list | dict:
         """As `keras.Model.train_on_batch`."""
         self.check_data_size()
         return super().train_on_batch(*args, **kwargs)
 
-    def test_on_batch(self, *args, **kwargs):
+    def test_on_batch(self, *args, **kwargs) -> float | list | dict:
         """As `keras.Model.test_on_batch`; z is drawn from the posterior."""
         self.check_data_size()
         return super().test_on_batch(*args, **kwargs)
@@ -204,7 +205,7 @@ class Fitting(Flow):
     def _batches_per_step(self):
         return inner_optimizer(self.optimizer).gradient_accumulation_steps or 1
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict:
         outputs = y_pred if isinstance(y_pred, dict) else {"reconstruction": y_pred}
         reconstruction = outputs["reconstruction"]
         if "params" in outputs and len(outputs["z"].shape) == 3:
@@ -213,7 +214,7 @@ class Fitting(Flow):
         return super().compute_metrics(x, x if y is None else y, reconstruction, sample_weight)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         # Keras's own tracker of the loss weighs batches by size, ours by sample weights.
         others = [m for m in super().metrics if m.name != "loss"]
         return [self.total_loss_tracker, *others]

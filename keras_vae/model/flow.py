@@ -16,6 +16,7 @@ from keras_vae.posteriors import Posterior
 from keras_vae.priors import Prior
 from keras_vae.training.compiled_loops import CompiledLoops
 from keras_vae.training.row_order import RowOrder
+from keras_vae.typing import Tensor
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
 # A context variable, as replicas of tf.distribute run in threads of their own.
@@ -90,15 +91,15 @@ class Flow(keras.Model):
     def _posterior_of(self, outputs):
         return encoders.get(self.encoder).posterior(outputs)
 
-    def posterior_mean(self, x, training: bool = False):
+    def posterior_mean(self, x, training: bool = False) -> Tensor:
         """Returns the code of x without randomness, the mean of a normal posterior, as a tensor."""
         return self.posterior_params(x, training)["z_mean"]
 
-    def mean_given(self, z, training: bool = False):
+    def mean_given(self, z, training: bool = False) -> Tensor:
         """Returns the mean of p(x|z) as a tensor."""
         return self.likelihood.mean(self.params_given(z, training))
 
-    def params_given(self, z, training: bool = False):
+    def params_given(self, z, training: bool = False) -> Tensor:
         """Decodes z, of shape (batch, *latent_shape) or (n_samples, batch, *latent_shape)."""
         return self._decode(functools.partial(self.decoder, training=training), z)
 

@@ -7,6 +7,7 @@ from keras_vae.evaluation import draws
 from keras_vae.model.flow import Flow
 from keras_vae.numerics.arcs import arcs
 from keras_vae.training.data import warn_of_target
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import is_count, plain
 from keras_vae.validation.arrays import check_target_shape
 
@@ -122,7 +123,7 @@ class Inference(Flow):
         if y is None and self.own_target:
             warn_of_target()
 
-    def score_given(self, x, y=None):
+    def score_given(self, x, y=None) -> Tensor:
         """Returns `score` of the tensor x, and of the target y where it is not x, as a tensor."""
         target = x if y is None else y
         check_target_shape(target.shape[1:], self.target_features)

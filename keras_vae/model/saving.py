@@ -1,5 +1,7 @@
 """Saving: what of a VAE files hold."""
 
+from typing import Self
+
 import keras
 
 from keras_vae import backend
@@ -18,7 +20,7 @@ from keras_vae.version import __version__
 class Saving(Flow):
     """The methods of a `VAE` that write it to files and read it again."""
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict:
         config = super().get_compile_config()
         if config:
             # The backend that loads the file resolves "auto" for itself.
@@ -29,14 +31,14 @@ class Saving(Flow):
                 config["optimized"] = frozen.optimized(self)
         return config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config) -> None:
         config = dict(config)
         optimized = config.pop("optimized", None)
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             frozen.build_optimizer(self, optimized)
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict | None:
         config = super().get_build_config()
         return config and {
             **config,
@@ -44,21 +46,21 @@ class Saving(Flow):
             "own_target": self.own_target,
         }
 
-    def build_from_config(self, config):
+    def build_from_config(self, config) -> None:
         config = dict(config)
         places = config.pop("frozen", None)
         self.own_target = config.pop("own_target", False)
         super().build_from_config(config)
         frozen.freeze(self, places)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store) -> None:
         super().save_own_variables(store)
         random_state.save(self, store)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store) -> None:
         super().load_own_variables(random_state.load(self, store))
 
-    def save(self, filepath, overwrite=True, **kwargs):
+    def save(self, filepath, overwrite=True, **kwargs) -> None:
         """As `keras.Model.save`; a save that fails leaves an older file as it was.
 
         Raises:
@@ -74,7 +76,7 @@ class Saving(Flow):
         with written_beside(filepath) as path:
             super().save(path, overwrite=True, **kwargs)
 
-    def save_weights(self, filepath, overwrite=True, **kwargs):
+    def save_weights(self, filepath, overwrite=True, **kwargs) -> None:
         """As `keras.Model.save_weights`; a save that fails leaves an older file as it was.
 
         Raises:
@@ -131,7 +133,7 @@ class Saving(Flow):
 
         return export(self, filepath, format, endpoint, draws, quantize, representative)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         check_format()
         check_classes(flatten_layers(self))
         names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
@@ -144,7 +146,7 @@ class Saving(Flow):
         return {**super().get_config(), **parts, **strength, "saved_by": saved_by}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config) -> Self:
         config = dict(config)
         check_version(config.pop("saved_by")["keras_vae"])
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})

@@ -21,6 +21,7 @@ from keras_vae.saving.registry import serializable
 from keras_vae.training import likelihood_updates, rows_of_weight_zero
 from keras_vae.training.compiled_loops import CompiledLoops
 from keras_vae.training.row_order import RowOrder
+from keras_vae.typing import Tensor
 from keras_vae.validation.arrays import check_target_shape
 
 
@@ -134,7 +135,7 @@ class VAE(Fitting, Inference, Saving):
         self.compiled_loops = CompiledLoops(self)
 
     @property
-    def beta(self):
+    def beta(self) -> loss_weight.Weight | None:
         """β of the objective, see `keras_vae.objectives.LossWeight`; `None` where it has none."""
         return self.objective.beta
 
@@ -151,7 +152,7 @@ class VAE(Fitting, Inference, Saving):
 
     # Building
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         with backend.scope(self):
             self._build(input_shape)
 
@@ -179,7 +180,7 @@ class VAE(Fitting, Inference, Saving):
 
     # The forward pass
 
-    def call(self, x, latent=False, training=None):
+    def call(self, x, latent=False, training=None) -> Tensor | dict[str, Tensor]:
         training = bool(training)
         if not (latent or in_step.get()):
             return self.mean_given(self.posterior_mean(x, training), training)
@@ -192,10 +193,10 @@ class VAE(Fitting, Inference, Saving):
 
     # Training
 
-    def train_step(self, *args):
+    def train_step(self, *args) -> dict:
         return self._run_step(super().train_step, *_with_rows_that_count(args))
 
-    def test_step(self, *args):
+    def test_step(self, *args) -> dict:
         return self._run_step(super().test_step, *_with_rows_that_count(args))
 
     def _run_step(self, keras_step, *args):
@@ -205,7 +206,9 @@ class VAE(Fitting, Inference, Saving):
         finally:
             in_step.reset(token)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ) -> Tensor:
         """Returns the loss of a batch, a scalar tensor in nats, and updates the trackers.
 
         For a training loop of your own: `loss = vae.compute_loss(x)`.
@@ -225,7 +228,7 @@ class VAE(Fitting, Inference, Saving):
             if not backend.is_tracing():
                 self.check_data_size()
             x, y, sample_weight = rows_of_weight_zero.replaced(x, y, sample_weight)
-            y_pred = self._run_step(functools.partial(self, x, training=training))
+            y_pred = self._run_step(functools.partial(self.__call__, x, training=training))
         elif "params" not in (y_pred if isinstance(y_pred, dict) else ()):
             raise ValueError(
                 "compute_loss needs the latents, which a call of the model outside of a step does "

@@ -1,12 +1,14 @@
 """AutoregressiveNetwork: dense layers in which output d sees inputs before d only."""
 
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count, check_shape
 
 
@@ -42,7 +44,7 @@ class AutoregressiveNetwork(keras.layers.Layer):
         self.n_outputs = check_count("n_outputs", n_outputs)
         self.activation = keras.activations.get(activation)
 
-    def build(self, input_shape, context_shape=None):
+    def build(self, input_shape, context_shape=None) -> None:
         self.dim = input_shape[-1]
         degrees = [np.arange(1, self.dim + 1)]
         for width in self.units:
@@ -64,7 +66,7 @@ class AutoregressiveNetwork(keras.layers.Layer):
             self.direct_kernel = self.add_weight(
                 self.direct_mask.shape, "glorot_uniform", name="direct_kernel"
             )
-        self.context_head = None
+        self.context_head: Any = None  # a layer where there is a context
         if context_shape is not None:
             # It joins the first hidden layer, and the outputs, which see nothing else of d = 1.
             self.context_head = keras.layers.Dense(
@@ -72,7 +74,7 @@ class AutoregressiveNetwork(keras.layers.Layer):
             )
             self.context_head.build(context_shape)
 
-    def call(self, z, context=None):
+    def call(self, z, context=None) -> Tensor:
         hidden = ops.matmul(z, self.kernels[0] * ops.array(self.masks[0])) + self.biases[0]
         shift = 0.0
         if context is not None:
@@ -88,7 +90,7 @@ class AutoregressiveNetwork(keras.layers.Layer):
             outputs = outputs + ops.matmul(z, self.direct_kernel * ops.array(self.direct_mask))
         return ops.reshape(outputs, (*ops.shape(outputs)[:-1], self.n_outputs, self.dim))
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store) -> None:
         values = [store[key] for key in sorted(store.keys(), key=int)]
         own = [w for pair in zip(self.kernels, self.biases, strict=True) for w in pair]
         if self.direct_kernel is None or len(values) != len(own):
@@ -99,7 +101,7 @@ class AutoregressiveNetwork(keras.layers.Layer):
             weight.assign(value)
         self.direct_kernel.assign(ops.zeros(self.direct_mask.shape))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "units": self.units,

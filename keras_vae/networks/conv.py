@@ -47,11 +47,11 @@ class ConvEncoder(Stack):
         ]
         super().__init__([*convolutions, layers.Flatten()], **kwargs)
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         check_channels_last("ConvEncoder", tuple(input_shape[1:]))
         super().build(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -134,7 +134,7 @@ class ConvDecoder(Stack):
                 stack.append(layers.Cropping2D(excess))
         super().__init__(stack, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "output_shape": self.image_shape,

@@ -13,11 +13,11 @@ class DefaultEncoder(keras.layers.Layer):
     from the start keeps that order the same before saving and after loading.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.network = None
+        self.network: ConvEncoder | DenseEncoder | None = None
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         self.network = default_encoder(len(input_shape))
 
 

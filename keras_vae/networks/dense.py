@@ -34,7 +34,7 @@ class DenseEncoder(Stack):
         dense = [layers.Dense(n, activation=self.activation) for n in self.units]
         super().__init__([layers.Flatten(), *dense], **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         activation = keras.activations.serialize(self.activation)
         return {**super().get_config(), "units": self.units, "activation": activation}
 
@@ -71,7 +71,7 @@ class DenseDecoder(Stack):
         output = [layers.Dense(math.prod(self.data_shape)), layers.Reshape(self.data_shape)]
         super().__init__(hidden + output, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "output_shape": self.data_shape,

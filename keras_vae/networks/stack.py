@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_vae.typing import Tensor
+
 
 class Stack(keras.layers.Layer):
     """A layer made of `layers` in sequence, which take its dtype policy.
@@ -17,12 +19,12 @@ class Stack(keras.layers.Layer):
         for layer in layers:
             layer.dtype_policy = self.dtype_policy
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         for layer in self.stack:
             layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)  # whole numbers too, which Keras leaves
         for layer in self.stack:
             if not _keeps_shape(layer, inputs.shape):
@@ -30,7 +32,7 @@ class Stack(keras.layers.Layer):
                 inputs = layer(inputs)
         return inputs
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape) -> tuple[int | None, ...]:
         for layer in self.stack:
             input_shape = layer.compute_output_shape(input_shape)
         return tuple(input_shape)

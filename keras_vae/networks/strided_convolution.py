@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_vae import backend
+from keras_vae.typing import Tensor
 
 
 class StridedConv2D(keras.layers.Conv2D):
@@ -26,7 +27,7 @@ class StridedConv2D(keras.layers.Conv2D):
     def __init__(self, filters: int, kernel_size: int, activation=None):
         super().__init__(filters, kernel_size, strides=2, padding="same", activation=activation)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs, kernel) -> Tensor:
         if not backend.convolves_by_matrices():
             return super().convolution_op(inputs, kernel)
         size, image = kernel.shape[0], inputs.shape[1:3]
@@ -54,7 +55,7 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
     def __init__(self, filters: int, kernel_size: int, activation=None):
         super().__init__(filters, kernel_size, strides=2, padding="same", activation=activation)
 
-    def call(self, inputs):
+    def call(self, inputs) -> Tensor:
         if not backend.convolves_by_matrices():
             return super().call(inputs)
         size, (height, width), channels = self.kernel_size[0], inputs.shape[1:3], self.filters

@@ -13,6 +13,6 @@ class Float32Layer(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
 
-    def add_weight(self, *args, autocast: bool = False, **kwargs):
+    def add_weight(self, *args, autocast: bool = False, **kwargs) -> keras.Variable:
         """Adds a weight, as Keras's method does, that no scope casts."""
         return super().add_weight(*args, autocast=autocast, **kwargs)

@@ -4,8 +4,10 @@ import math
 
 from keras import ops
 
+from keras_vae.typing import Tensor
 
-def stirling_remainder(x):
+
+def stirling_remainder(x) -> Tensor:
     """Returns log Γ(x + 1) - x log x + x for x ≥ 0, to 2e-6.
 
     It stays small, about ½ log 2πx, where log Γ itself has used up the digits of
@@ -26,7 +28,7 @@ def stirling_remainder(x):
     return growth + (0.5 * math.log(2.0 * math.pi) - 3.0) + shift + series
 
 
-def log_gamma(x):
+def log_gamma(x) -> Tensor:
     """Returns log Γ(x) for x > 0, to a relative 1e-5 or, near the zeros at 1 and 2, to 1e-6."""
     x = ops.convert_to_tensor(x, "float32")
     return stirling_remainder(x) - x + (x - 1.0) * ops.log(x)

@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from keras_vae.typing import Tensor
 
-def bounded(x, low: float, high: float):
+
+def bounded(x, low: float, high: float) -> Tensor:
     """Clips x to [low, high], exactly, with the gradient of the identity.
 
     A clipped unit would otherwise get no gradient at all and never come back. Where x
@@ -12,7 +14,7 @@ def bounded(x, low: float, high: float):
     return _with_gradient(ops.clip(x, low, high), x)
 
 
-def tamed(x, limit: float):
+def tamed(x, limit: float) -> Tensor:
     """Returns x with the gradient of x · limit / |x| where |x| is larger than `limit`.
 
     The direction of the gradient stays. Its squares, of which optimizers keep means,

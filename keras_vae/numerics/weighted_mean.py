@@ -2,10 +2,11 @@
 
 from keras import ops
 
+from keras_vae.typing import Tensor
 from keras_vae.validation.shapes import matches
 
 
-def weighted_mean(name: str, term, weights):
+def weighted_mean(name: str, term, weights) -> Tensor:
     """Returns Σ w·term / Σ w, so that a sample of weight zero counts for nothing.
 
     Args:

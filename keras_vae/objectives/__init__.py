@@ -66,7 +66,7 @@ NAMES = {
 }
 
 
-def get(identifier):
+def get(identifier) -> Objective:
     """Returns the objective that a name, a config or an objective stands for.
 
     Raises:

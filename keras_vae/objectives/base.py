@@ -1,6 +1,8 @@
 """Objective: the abstract class of the loss that training minimizes."""
 
 import copy
+from collections.abc import Callable
+from typing import Self
 
 import keras
 
@@ -160,7 +162,7 @@ class Objective(LossPart):
             extras=extras,
         )
 
-    def bound_given(self, forward: Forward):
+    def bound_given(self, forward: Forward) -> Callable | None:
         """Returns the bound as a function of log p(x|z), or `None` where draws weigh the same."""
         return None
 
@@ -169,7 +171,7 @@ class Objective(LossPart):
         return super().get_config() | ({"penalties": added} if added else {})
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config) -> Self:
         config = dict(config)
         added = config.pop("penalties", [])
         objective = super().from_config(config)

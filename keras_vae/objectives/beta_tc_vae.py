@@ -65,7 +65,7 @@ class BetaTCVAE(Objective):
     def needs_data_size(self) -> bool:  # type: ignore[override]  # others have a plain attribute
         return self.data_size is None
 
-    def check_posterior(self, posterior):
+    def check_posterior(self, posterior) -> None:
         check_has(self, posterior, "marginal_log_prob", "needs the marginals q(z_d|x)")
 
     def terms(self, forward: Forward) -> dict:

@@ -49,10 +49,10 @@ class Covariance(Penalty):
         self.diagonal = diagonal
         self.prefix = name
 
-    def check_posterior(self, posterior):
+    def check_posterior(self, posterior) -> None:
         check_has(self, posterior, "covariance", "needs the covariance of q(z|x)")
 
-    def terms(self, forward):
+    def terms(self, forward) -> dict:
         weight, mean = forward.sample_weight, forward.posterior.z_mean
         mean = ops.where(weight[:, None] > 0.0, mean, 0.0)
         centered = mean - batch_mean(weight, mean)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_vae.networks import DenseDecoder
+from keras_vae.typing import Tensor
 
 
 def critic(network: keras.layers.Layer | None, units: int, n_layers: int) -> keras.layers.Layer:
@@ -21,11 +22,11 @@ def critic(network: keras.layers.Layer | None, units: int, n_layers: int) -> ker
     return network
 
 
-def score(output):
+def score(output) -> Tensor:
     """Returns a critic's output, `(batch, 1)`, as `(batch,)` in float32."""
     return ops.cast(output[:, 0], "float32")
 
 
-def one_draw(z):
+def one_draw(z) -> Tensor:
     """Returns z, `(batch, latent_dim)`, the first of several draws."""
     return z[0] if len(z.shape) == 3 else z

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_vae.objectives.terms import kl_divergence, per_sample
+from keras_vae.typing import Tensor
 
 
 @dataclass(kw_only=True, frozen=True, eq=False)
@@ -41,21 +42,21 @@ class Forward:
     data_size: Any = None
     training: bool = False
 
-    def log_posterior(self):
+    def log_posterior(self) -> Tensor:
         """Returns log q(z|x) of the draws in nats, `(batch,)` or `(n_samples, batch)`."""
         return self.posterior.log_prob(self.z) if self.log_qz is None else self.log_qz
 
-    def kl(self):
+    def kl(self) -> Tensor:
         """Returns KL(q(z|x) ‖ p(z)) in nats, `(batch,)`: in closed form or by the draws."""
         kl = kl_divergence(self.posterior, self.prior, self.z, self.log_qz)
         return self.per_sample("kl_loss", kl)
 
-    def reconstruction_loss(self):
+    def reconstruction_loss(self) -> Tensor:
         """Returns -log p(x|z) in nats, `(batch,)`, the mean over the draws."""
         log_prob = self.likelihood.log_prob(self.target, self.params)
         return self.per_sample("reconstruction_loss", -log_prob)
 
-    def per_sample(self, name: str, term):
+    def per_sample(self, name: str, term) -> Tensor:
         """Returns a term averaged over the draws of z, `(batch,)`.
 
         Args:

@@ -1,12 +1,14 @@
 """IWAE and its relatives: bounds of several draws, weighted by how well each explains x."""
 
 import math
+from collections.abc import Callable
 
 from keras import ops
 
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_choice, check_count
 
 GRADIENTS = ("reparameterized", "sticking_the_landing", "doubly_reparameterized")
@@ -50,7 +52,7 @@ class IWAE(Objective):
     def n_draws(self) -> int:  # type: ignore[override]  # others have a plain attribute
         return self.n_samples
 
-    def check_posterior(self, posterior):
+    def check_posterior(self, posterior) -> None:
         if self.gradient != "reparameterized" and not posterior.knows_any_z:
             raise ValueError(
                 f"{type(self).__name__} with {self.gradient} needs q(z|x) at any z, which a "
@@ -58,17 +60,17 @@ class IWAE(Objective):
                 'posterior="diagonal_normal" or "full_covariance_normal".'
             )
 
-    def bound(self, log_w, step):
+    def bound(self, log_w, step) -> Tensor:
         """Returns the bound, `(batch,)`, of log-weights `(n_draws, batch)`."""
         return ops.logsumexp(log_w, axis=0) - math.log(self.n_draws)
 
-    def bound_given(self, forward: Forward):
+    def bound_given(self, forward: Forward) -> Callable:
         """Returns the bound as a function of log p(x|z), `(n_draws, n, batch)`, alone."""
         z = forward.z
         log_ratio = ops.stop_gradient(forward.prior.log_prob(z) - forward.log_posterior())
         return lambda log_px: self.bound(log_px + log_ratio[:, None], forward.step)
 
-    def gradient_weights(self, log_w, power: int, step):
+    def gradient_weights(self, log_w, power: int, step) -> tuple[Tensor, Tensor]:
         """Returns how the gradients of log w_k are weighted, each `(n_draws, batch)`.
 
         Args:
@@ -114,6 +116,6 @@ class IWAE(Objective):
         }
 
 
-def normalized(log_w, axis):
+def normalized(log_w, axis) -> Tensor:
     """Returns weights that sum to 1 over `axis`, which may have size 1."""
     return ops.exp(log_w - ops.logsumexp(log_w, axis=axis, keepdims=True))

@@ -7,6 +7,7 @@ from keras import ops
 from keras_vae.objectives.importance_weighted import IWAE, normalized
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
 
 
@@ -40,11 +41,11 @@ class CIWAE(IWAE):
         super().__init__(n_samples, gradient)
         self.elbo_weight = elbo_weight
 
-    def bound(self, log_w, step):
+    def bound(self, log_w, step) -> Tensor:
         weight = self.at("elbo_weight", step)
         return weight * ops.mean(log_w, axis=0) + (1.0 - weight) * super().bound(log_w, step)
 
-    def gradient_weights(self, log_w, power, step):
+    def gradient_weights(self, log_w, power, step) -> tuple[Tensor, Tensor]:
         weight = self.at("elbo_weight", step)
         both = super().gradient_weights(log_w, power, step)
         return tuple(weight / self.n_draws + (1.0 - weight) * w for w in both)
@@ -74,17 +75,17 @@ class MIWAE(IWAE):
         self.n_groups = check_count("n_groups", n_groups)
 
     @property
-    def n_draws(self):
+    def n_draws(self) -> int:  # type: ignore[override]  # others have a plain attribute
         return self.n_groups * self.n_samples
 
     def _groups(self, log_w):
         return ops.reshape(log_w, (self.n_groups, self.n_samples, -1))
 
-    def bound(self, log_w, step):
+    def bound(self, log_w, step) -> Tensor:
         per_group = ops.logsumexp(self._groups(log_w), axis=1) - math.log(self.n_samples)
         return ops.mean(per_group, axis=0)
 
-    def gradient_weights(self, log_w, power, step):
+    def gradient_weights(self, log_w, power, step) -> tuple[Tensor, Tensor]:
         w = ops.reshape(normalized(self._groups(log_w), axis=1), (self.n_draws, -1))
         return w / self.n_groups, w**power / self.n_groups
 
@@ -111,8 +112,8 @@ class PIWAE(MIWAE):
     computes_by_row = True
     same_weights = False
 
-    def bound(self, log_w, step):
+    def bound(self, log_w, step) -> Tensor:
         return IWAE.bound(self, log_w, step)
 
-    def gradient_weights(self, log_w, power, step):
+    def gradient_weights(self, log_w, power, step) -> tuple[Tensor, Tensor]:
         return normalized(log_w, axis=0), super().gradient_weights(log_w, power, step)[1]

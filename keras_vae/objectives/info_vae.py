@@ -42,7 +42,7 @@ class InfoVAE(Objective):
         self.kernel = kernel
         self.own_penalties = [MMD(Follows(lambda: self.alpha + self.strength - 1.0), kernel)]
 
-    def check_weights(self, weights):
+    def check_weights(self, weights) -> None:
         numbers = [value for value in weights.values() if isinstance(value, float)]
         if len(numbers) == 2 and sum(numbers) < 1.0:
             raise ValueError(

@@ -2,13 +2,15 @@
 
 from keras import ops
 
+from keras_vae.typing import Tensor
 
-def rbf(square_distance, scale):
+
+def rbf(square_distance, scale) -> Tensor:
     """exp(-r² / C), of the shape of r²."""
     return ops.exp(-square_distance / scale)
 
 
-def imq(square_distance, scale):
+def imq(square_distance, scale) -> Tensor:
     """Inverse multiquadratics: the sum of sC / (sC + r²) over s from 0.1 to 10."""
     return sum(
         s * scale / (s * scale + square_distance) for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -18,7 +20,7 @@ def imq(square_distance, scale):
 KERNELS = {"imq": imq, "rbf": rbf}
 
 
-def maximum_mean_discrepancy(kernel: str, z, z_weight, prior_z, prior_weight=None):
+def maximum_mean_discrepancy(kernel: str, z, z_weight, prior_z, prior_weight=None) -> Tensor:
     """Returns the unbiased estimate of MMD² between codes and draws of the prior.
 
     The kernel's scale C is the mean squared distance of two draws of the prior,

@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+from typing import Self
 
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
@@ -10,6 +11,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 from keras_vae.distributions.base import Distribution
 from keras_vae.objectives import loss_weight
 from keras_vae.objectives.forward import Forward
+from keras_vae.typing import Tensor
 
 
 class LossPart(keras.layers.Layer):
@@ -75,7 +77,7 @@ class LossPart(keras.layers.Layer):
 
     # Weights of the loss
 
-    def at(self, name: str, step):
+    def at(self, name: str, step) -> Tensor | float:
         """Returns the weight `name` at a training step."""
         return loss_weight.weight_at(self, name, step)
 
@@ -164,11 +166,11 @@ class LossPart(keras.layers.Layer):
         arguments = self.arguments()
         return {n: v for n, v in loss_weight.numbers(self).items() if n in arguments}
 
-    def get_build_config(self):
+    def get_build_config(self) -> None:
         return None  # The model builds it.
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config) -> Self:
         copies = {name: copy.deepcopy(value) for name, value in config.items()}
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in copies.items()})
 

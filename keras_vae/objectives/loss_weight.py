@@ -2,15 +2,17 @@
 
 import contextvars
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
-Weight = float | LearningRateSchedule | keras.Variable
+from keras_vae.typing import Tensor
+
+Weight: TypeAlias = float | LearningRateSchedule | keras.Variable
 
 
 class _Running(NamedTuple):
@@ -20,7 +22,9 @@ class _Running(NamedTuple):
 
 
 # Set while the terms of a loss are computed: weights are tensors then.
-_running = contextvars.ContextVar("keras_vae_running", default=None)
+_running: contextvars.ContextVar[_Running | None] = contextvars.ContextVar(
+    "keras_vae_running", default=None
+)
 
 
 class Follows:
@@ -179,7 +183,7 @@ def assigned(part) -> set[str]:
     return _state(part).assigned
 
 
-def weight_at(part, name: str, step):
+def weight_at(part, name: str, step) -> Tensor | float:
     """Returns the weight `name` at a training step: a tensor, or a number that never changes."""
     value = vars(part)[name] if name in vars(part) else getattr(part, name)
     if callable(value):
@@ -189,7 +193,7 @@ def weight_at(part, name: str, step):
 
 
 @contextmanager
-def at_step(step):
+def at_step(step) -> Iterator[None]:
     """Lets weights read as tensors of that training step."""
     token = _running.set(_Running(step))
     try:
@@ -203,7 +207,7 @@ def is_variable(value) -> bool:
     return isinstance(value, keras.Variable)
 
 
-def check_weight(name: str, value, high: float = math.inf):
+def check_weight(name: str, value, high: float = math.inf) -> Weight:
     """Returns a weight of the loss: a number from 0 to `high`, a schedule or a `keras.Variable`.
 
     Raises:
@@ -276,11 +280,11 @@ class LossWeights(keras.layers.Layer):
         self.built = True
 
     @property
-    def weights(self):
+    def weights(self) -> list[keras.Variable]:
         return []
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store) -> None:
         pass
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store) -> None:
         pass

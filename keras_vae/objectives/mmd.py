@@ -36,7 +36,7 @@ class MMD(Penalty):
         super().__init__(strength, name)
         self.kernel = check_choice("kernel", kernel, tuple(KERNELS))
 
-    def terms(self, forward):
+    def terms(self, forward) -> dict:
         z, weight = forward.z, forward.sample_weight
         n_draws = z.shape[0] if len(z.shape) == 3 else 1
         prior_z = forward.prior.sample(n_draws * ops.shape(weight)[0])

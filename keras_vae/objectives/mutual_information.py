@@ -47,11 +47,11 @@ class MutualInformation(Penalty):
         super().__init__(strength, name)
         self.network = critic(network, 256, 2)
 
-    def build(self, x_shape, z_shape):
+    def build(self, x_shape, z_shape) -> None:
         if not self.network.built:
             self.network.build((None, math.prod(x_shape[1:]) + z_shape[-1]))
 
-    def terms(self, forward):
+    def terms(self, forward) -> dict:
         x, z = ops.cast(forward.x, "float32"), one_draw(forward.z)
         x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
         joint = score(self.network(_side_by_side(x, z), training=forward.training))

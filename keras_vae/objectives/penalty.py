@@ -48,14 +48,14 @@ class Penalty(LossPart):
         logged = {self.log_name(name): terms[name] for name in self.term_names}
         return {"loss": terms["loss"], **logged}
 
-    def log_name(self, name):
+    def log_name(self, name) -> str:
         return name if self.prefix is None else f"{self.prefix}_{name}"
 
-    def weight_log_name(self, name):
+    def weight_log_name(self, name) -> str:
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
         return f"{self.prefix or words}_{name}"
 
-    def arguments(self):
+    def arguments(self) -> dict:
         arguments = super().arguments()
         # The name of the layer is one that Keras may have made.
         return {**arguments, "name": self.prefix} if "name" in arguments else arguments

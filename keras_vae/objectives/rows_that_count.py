@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from keras_vae.typing import Tensor
 
-def ranks(sample_weight):
+
+def ranks(sample_weight) -> tuple[Tensor, Tensor]:
     """Returns the place of each row among those of positive weight, and their number, as int32.
 
     Args:
@@ -17,7 +19,7 @@ def ranks(sample_weight):
     return places - 1, ops.maximum(places[-1], 1)
 
 
-def rows_further_on(sample_weight, shift):
+def rows_further_on(sample_weight, shift) -> Tensor:
     """Returns the index of the row `shift` places on among those of positive weight, cyclically.
 
     Args:
@@ -34,7 +36,7 @@ def rows_further_on(sample_weight, shift):
     return ops.take(order, (rank[:, None] + shift) % count, axis=0)
 
 
-def batch_mean(sample_weight, values):
+def batch_mean(sample_weight, values) -> Tensor:
     """Returns Σ w·value over the batch, whatever rows of weight zero hold.
 
     Args:

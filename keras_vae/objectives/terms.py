@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_vae import distributions
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.shapes import matches
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @serializable(old="kl_divergence")
-def kl_divergence(posterior, prior, z, log_qz=None):
+def kl_divergence(posterior, prior, z, log_qz=None) -> Tensor:
     """Returns KL(q(z|x) ‖ p(z)) in nats, summed over latent dimensions.
 
     In closed form where the two have one, else the Monte-Carlo estimate
@@ -42,7 +43,7 @@ def reconstruction_and_kl(forward: Forward) -> dict:
     }
 
 
-def per_sample(name: str, term, z, event_rank: int = 1):
+def per_sample(name: str, term, z, event_rank: int = 1) -> Tensor:
     """Returns `term` averaged over draws of z, or says that it is not one value per sample."""
     *samples, batch = z.shape[:-event_rank]
     if not (matches(term.shape, (batch,)) or matches(term.shape, (*samples, batch))):

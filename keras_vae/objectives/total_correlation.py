@@ -49,18 +49,18 @@ class TotalCorrelation(Penalty):
         super().__init__(strength, name)
         self.network = critic(network, 256, 4)
 
-    def check_posterior(self, posterior):
+    def check_posterior(self, posterior) -> None:
         if posterior.support == "sphere":
             raise ValueError(
                 "TotalCorrelation permutes the dimensions of codes, which leaves the sphere. Take "
                 'a posterior on R^d, such as "diagonal_normal".'
             )
 
-    def build(self, x_shape, z_shape):
+    def build(self, x_shape, z_shape) -> None:
         if not self.network.built:
             self.network.build(z_shape)
 
-    def terms(self, forward):
+    def terms(self, forward) -> dict:
         z = one_draw(forward.z)
         codes = ops.stop_gradient(z)
         apart = _permute_dimensions(codes, forward.sample_weight)

@@ -65,7 +65,7 @@ class PosteriorHead(Float32Layer, abc.ABC):
             )
         self.latent_shape, self.latent_dim = tuple(latent_shape), math.prod(latent_shape)
 
-    def get_build_config(self):
+    def get_build_config(self) -> None:
         return None  # The encoder builds it, having set latent_shape.
 
     @abc.abstractmethod

@@ -4,6 +4,7 @@ import abc
 
 from keras_vae.distributions.transformed import FlowPosterior
 from keras_vae.posteriors.base import PosteriorHead
+from keras_vae.typing import Tensor
 
 
 class FlowHead(PosteriorHead):
@@ -18,7 +19,7 @@ class FlowHead(PosteriorHead):
     draw_names = ("z_log_prob", "z")
 
     @abc.abstractmethod
-    def flow(self, z_0, flow_params):
+    def flow(self, z_0, flow_params) -> tuple[Tensor, Tensor]:
         """Maps z_0 to z.
 
         Args:
@@ -36,5 +37,6 @@ class FlowHead(PosteriorHead):
         values = (z_mean, base["z_mean"], base["z_log_var"], flow_params)
         return dict(zip(self.param_names, values, strict=True))
 
-    def distribution(self, outputs):
-        return FlowPosterior(*(outputs[name] for name in self.param_names), self.flow)
+    def distribution(self, outputs) -> FlowPosterior:
+        arguments = [*(outputs[name] for name in self.param_names), self.flow]
+        return FlowPosterior(*arguments)

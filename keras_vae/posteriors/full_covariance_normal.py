@@ -9,6 +9,7 @@ from keras_vae.numerics.straight_through import bounded
 from keras_vae.posteriors.base import PosteriorHead
 from keras_vae.posteriors.diagonal_normal import MAX_LOG_VAR, MIN_LOG_VAR
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 
 @serializable(old="FullCovarianceNormalHead")
@@ -23,7 +24,7 @@ class FullCovarianceNormalHead(PosteriorHead):
     distribution_class = FullCovarianceNormal
     param_names = ("z_mean", "z_scale_tril")
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         d = self.latent_dim
         rows, columns = np.tril_indices(d, k=-1)
         self.z_mean_head = keras.layers.Dense(d, dtype="float32", name="z_mean")
@@ -40,7 +41,7 @@ class FullCovarianceNormalHead(PosteriorHead):
         self._place = np.zeros((len(rows), d * d), "float32")
         self._place[np.arange(len(rows)), rows * d + columns] = 1.0
 
-    def call(self, features):
+    def call(self, features) -> dict[str, Tensor]:
         log_var = bounded(self.diagonal_head(features), MIN_LOG_VAR, MAX_LOG_VAR)
         tril = ops.array(np.eye(self.latent_dim, dtype="float32"))
         if self.below_head is not None:

@@ -7,6 +7,7 @@ from keras_vae.networks.autoregressive import AutoregressiveNetwork
 from keras_vae.posteriors.diagonal_normal import DiagonalNormalHead
 from keras_vae.posteriors.flow_posterior import FlowHead
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
 
 
@@ -43,7 +44,7 @@ class InverseAutoregressiveFlowHead(FlowHead):
         self.networks = [AutoregressiveNetwork(units) for _ in range(self.n_flows)]
         self.units = self.networks[0].units
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         self.base_head = DiagonalNormalHead()
         self.base_head.set_latent_shape(self.latent_shape)
         self.base_head.build(input_shape)
@@ -52,10 +53,10 @@ class InverseAutoregressiveFlowHead(FlowHead):
         for network in self.networks:
             network.build((None, self.latent_dim), (None, self.context_dim))
 
-    def call(self, features):
+    def call(self, features) -> dict[str, Tensor]:
         return self.with_flow_params(self.base_head(features), self.context_head(features))
 
-    def flow(self, z_0, flow_params):
+    def flow(self, z_0, flow_params) -> tuple[Tensor, Tensor]:
         z, log_det = z_0, 0.0
         for i, network in enumerate(self.networks):
             z = ops.flip(z, axis=-1) if i else z
@@ -67,7 +68,7 @@ class InverseAutoregressiveFlowHead(FlowHead):
             log_det = log_det + ops.sum(ops.log_sigmoid(s), axis=-1)
         return z, log_det
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "n_flows": self.n_flows,

@@ -6,6 +6,7 @@ from keras import ops
 from keras_vae.posteriors.diagonal_normal import DiagonalNormalHead
 from keras_vae.posteriors.flow_posterior import FlowHead
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
 
 
@@ -31,7 +32,7 @@ class PlanarFlowHead(FlowHead):
         super().__init__(**kwargs)
         self.n_flows = check_count("n_flows", n_flows)
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         self.base_head = DiagonalNormalHead()
         self.base_head.set_latent_shape(self.latent_shape)
         self.base_head.build(input_shape)
@@ -39,10 +40,10 @@ class PlanarFlowHead(FlowHead):
         self.flow_head = keras.layers.Dense(size, dtype="float32", name="flow_params")
         self.flow_head.build(input_shape)
 
-    def call(self, features):
+    def call(self, features) -> dict[str, Tensor]:
         return self.with_flow_params(self.base_head(features), self.flow_head(features))
 
-    def flow(self, z_0, flow_params):
+    def flow(self, z_0, flow_params) -> tuple[Tensor, Tensor]:
         d, z, log_det = self.latent_dim, z_0, 0.0
         for params in ops.split(flow_params, self.n_flows, axis=-1):
             u, w, b = params[:, :d], params[:, d : 2 * d], params[:, 2 * d]
@@ -56,5 +57,5 @@ class PlanarFlowHead(FlowHead):
             log_det = log_det + ops.log(ops.maximum(stretch, 1e-6))
         return z, log_det
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "n_flows": self.n_flows}

@@ -6,6 +6,7 @@ from keras import ops
 from keras_vae.distributions.von_mises_fisher import VonMisesFisher, unit
 from keras_vae.posteriors.base import PosteriorHead
 from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
 
 MAX_CONCENTRATION = 1e4
 
@@ -20,7 +21,7 @@ class VonMisesFisherHead(PosteriorHead):
     distribution_class = VonMisesFisher
     param_names = ("z_mean", "z_concentration")
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         if self.latent_dim < 2:
             raise ValueError(
                 "A von Mises-Fisher posterior needs latent_dim of at least 2, the circle; "
@@ -35,7 +36,7 @@ class VonMisesFisherHead(PosteriorHead):
         self.concentration_head = keras.layers.Dense(1, dtype="float32", name="concentration")
         self.concentration_head.build(input_shape)
 
-    def call(self, features):
+    def call(self, features) -> dict[str, Tensor]:
         kappa = 1.0 + ops.softplus(self.concentration_head(features))
         return {
             "z_mean": unit(self.z_mean_head(features)),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from keras_vae.distributions.base import Distribution
 from keras_vae.saving.seeded_layer import SeededLayer
+from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
 
@@ -52,7 +53,7 @@ class Prior(SeededLayer, abc.ABC):
     takes_grids: bool = False
     event_shape: tuple[int, ...]
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         self.event_shape = tuple(input_shape[1:])
 
     def check_latent_shape(self, latent_shape: tuple[int, ...]) -> None:
@@ -68,11 +69,11 @@ class Prior(SeededLayer, abc.ABC):
     def distribution(self) -> Distribution:
         """Returns p(z) of the weights as they are now."""
 
-    def log_prob(self, z):
+    def log_prob(self, z) -> Tensor:
         """Returns log p(z) in nats, of the shape of `z` without the axes of the code."""
         return self.distribution().log_prob(z)
 
-    def sample(self, n: int, seed: int | None = None):
+    def sample(self, n: int, seed: int | None = None) -> Tensor:
         """Returns `n` draws, of shape `(n, *event_shape)`; a `seed` makes them repeatable."""
         return self.distribution().sample(n, self.seed_generator if seed is None else plain(seed))
 

@@ -1,6 +1,6 @@
 """FromDistribution: a prior that is a TensorFlow Probability distribution."""
 
-from typing import Any
+from typing import Any, Self
 
 from keras import ops
 
@@ -63,7 +63,7 @@ class FromDistribution(Prior):
             self.function = distribution
             self._start = tfp.check_function("distribution", distribution, weights)
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         super().build(input_shape)
         self._weights_by_name = tfp.add_weights(self, self._start)
         distribution = self.distribution().wrapped
@@ -81,7 +81,7 @@ class FromDistribution(Prior):
         weights = {name: ops.convert_to_tensor(w) for name, w in self._weights_by_name.items()}
         return tfp.FromTFP(self.function(**weights))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         if self.function is None:
             raise ValueError(
                 "A tfd.Distribution object cannot be saved. Pass a registered function that "
@@ -93,5 +93,5 @@ class FromDistribution(Prior):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config) -> Self:
         return cls(**tfp.arguments("distribution", config))

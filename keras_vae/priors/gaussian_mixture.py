@@ -34,7 +34,7 @@ class GaussianMixture(Prior):
         super().__init__(seed=seed, **kwargs)
         self.n_components = check_count("n_components", n_components)
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         super().build(input_shape)
         shape = (self.n_components, *self.event_shape)
         # Apart from one another, as components that start alike stay alike.
@@ -48,5 +48,5 @@ class GaussianMixture(Prior):
         components = distributions.DiagonalNormal(self.means, self.log_vars)
         return distributions.Mixture(self.logits, components)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "n_components": self.n_components}

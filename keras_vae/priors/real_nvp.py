@@ -43,7 +43,7 @@ class RealNVP(Prior):
         self.n_layers = check_count("n_layers", n_layers)
         self.units = check_shape("units", units)
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         super().build(input_shape)
         self.latent_dim = input_shape[-1]
         self.networks = []
@@ -86,5 +86,5 @@ class RealNVP(Prior):
             z = z * ops.exp(log_scale) + shift
         return z
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "n_layers": self.n_layers, "units": self.units}

@@ -90,7 +90,7 @@ class VampPrior(Prior):
         self._posterior_of = posterior_of
         self._input_features = input_features
 
-    def build(self, input_shape):
+    def build(self, input_shape) -> None:
         if self._posterior_of is None:
             raise ValueError("A VampPrior is built by its VAE, whose encoder it uses.")
         super().build(input_shape)
@@ -109,10 +109,10 @@ class VampPrior(Prior):
         )
         return distributions.Mixture(ops.zeros((self.n_components,)), components)
 
-    def get_build_config(self):
+    def get_build_config(self) -> None:
         return None  # The VAE builds it, having connected it.
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "n_components": self.n_components,

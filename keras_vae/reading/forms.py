@@ -3,6 +3,7 @@
 import numbers
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,7 +27,7 @@ def in_memory(data) -> bool:
     return isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
 
 
-def as_data(name: str, data):
+def as_data(name: str, data) -> Any:
     """Returns data in one of three forms.
 
     Args:

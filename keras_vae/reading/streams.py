@@ -4,6 +4,7 @@ import copy
 import functools
 import itertools
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 
@@ -11,7 +12,7 @@ from keras_vae.reading.forms import as_data, has_rows
 from keras_vae.reading.lazy_rows import LazyRows, as_sparse_rows
 
 
-def first_batch(name: str, stream):
+def first_batch(name: str, stream) -> tuple[tuple, Any]:
     """Looks at the first batch of a stream.
 
     Args:

@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 
-def resolve(identifier, names: Mapping[str, type], cls: type, kind: str | None = None):
+def resolve(identifier, names: Mapping[str, type], cls: type, kind: str | None = None) -> Any:
     """Returns the part that `identifier` stands for.
 
     Args:

@@ -31,16 +31,16 @@ class SeededLayer(Float32Layer):
             return seed
         return self.seed_generator if seed is None else keras.random.SeedGenerator(int(seed))
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store) -> None:
         super().save_own_variables(store)
         store["seed_state"] = ops.convert_to_numpy(self.seed_generator.state)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store) -> None:
         weights = {key: store[key] for key in list(store.keys()) if key != "seed_state"}
         super().load_own_variables(weights)
         set_state(self.seed_generator, store["seed_state"][...])
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "seed": self.seed}
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
+from collections.abc import Iterator
 
 import numpy as np
 from media_types import JSON, NPY, NPZ
@@ -37,7 +38,7 @@ def pack(route: str, outputs: dict[str, np.ndarray], media_type: str) -> Respons
     return Response(file.getvalue(), media_type=media_type)
 
 
-def as_json(outputs: dict[str, np.ndarray]):
+def as_json(outputs: dict[str, np.ndarray]) -> Iterator[str]:
     """Yields a JSON object in parts: as a whole it would take much memory, and hold up others."""
     before = "{"
     for key, value in outputs.items():

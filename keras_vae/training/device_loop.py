@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import keras
 import numpy as np
@@ -114,7 +114,7 @@ def applies(vae, data: TrainingData, plan: FitPlan) -> bool:
     )
 
 
-def fit(vae, data: TrainingData, plan: FitPlan):
+def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     """Runs `keras.Model.fit`, over device loops where `applies`."""
     if not applies(vae, data, plan):
         return row_order.fit(vae, data, plan)
@@ -148,7 +148,9 @@ def fit(vae, data: TrainingData, plan: FitPlan):
         )
 
 
-def evaluate(vae, data: TrainingData, plan: FitPlan, return_dict: bool = False):
+def evaluate(
+    vae, data: TrainingData, plan: FitPlan, return_dict: bool = False
+) -> float | list | dict:
     """Runs `keras.Model.evaluate`, over a device loop where `applies`.
 
     Args:
@@ -177,7 +179,7 @@ class _Rows(NamedTuple):
     only_filled: bool
 
     @classmethod
-    def of(cls, vae, data):
+    def of(cls, vae, data) -> Self:
         filler = len(data.x) if last_batch.is_filled(vae) else None
         arrays = data.arrays if filler is None else last_batch.with_row_of_weight_zero(data)
         only_filled = filler is not None and data.sample_weight is None

@@ -1,13 +1,14 @@
 """When a likelihood adapts what follows from the data rather than from a gradient."""
 
 import contextlib
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 
 @contextlib.contextmanager
-def during(training: bool, forward, objective, sample_weight):
+def during(training: bool, forward, objective, sample_weight) -> Iterator[None]:
     """Lets the likelihood adapt to a training batch, for as long as its loss is computed.
 
     Args:
@@ -38,14 +39,14 @@ def look_at(likelihood, target, sample_weight) -> None:
 class Epochs(keras.callbacks.Callback):
     """Tells the likelihood of the epochs of `fit`."""
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None) -> None:
         self.model.likelihood.begin_epoch()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         self.model.likelihood.end_epoch()
 
 
-def with_epochs(vae, callbacks):
+def with_epochs(vae, callbacks) -> list | keras.callbacks.CallbackList | None:
     """Returns the callbacks of a `fit`, with `Epochs` first if the likelihood follows them."""
     if not vae.likelihood.follows_epochs:
         return callbacks

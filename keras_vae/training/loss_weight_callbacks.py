@@ -16,10 +16,10 @@ class LogsAssigned(keras.callbacks.Callback):
         weights = {**self.model.objective.logged_weights(), **loss_weight.weights(self.model)}
         return {name: value for name, value in weights.items() if isinstance(value, float)}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs=None) -> None:
         self.at_first = self._numbers()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         assigned = self.model.objective.logged_as_assigned() | loss_weight.assigned(self.model)
         history = self.model.history
         for name, value in self._numbers().items():
@@ -42,10 +42,10 @@ class KeepsAssigned(keras.callbacks.Callback):
         super().__init__()
         self.variables = variables
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch, logs=None) -> None:
         self._keep()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         self._keep()
 
     def _keep(self):

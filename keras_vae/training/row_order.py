@@ -49,7 +49,7 @@ class NextOrder(keras.callbacks.Callback):
         super().__init__()
         self.batches = batches
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None) -> None:
         self.batches.order = self.model.row_order.next(len(self.batches.order))
 
 
@@ -84,7 +84,7 @@ def for_keras(data: TrainingData, batch_size: int) -> tuple:
     return Batches(data.arrays, batch_size), None, None
 
 
-def fit(vae, data: TrainingData, plan: FitPlan):
+def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     """Runs `keras.Model.fit`, on arrays in the order of the model's `RowOrder`."""
     changed: dict[str, Any] = {"validation_split": 0.0}
     if plan.validation_data is not None:

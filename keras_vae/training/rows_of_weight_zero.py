@@ -1,6 +1,7 @@
 """Keeps what rows of sample weight zero hold away from a step."""
 
 import contextvars
+from typing import Any
 
 from keras import ops
 
@@ -8,7 +9,7 @@ from keras import ops
 _left_alone = contextvars.ContextVar("keras_vae_rows_left_alone", default=False)
 
 
-def left_alone(step, *args):
+def left_alone(step, *args) -> Any:
     """Runs a step, in which the rows of weight zero are copies of others already."""
     token = _left_alone.set(True)
     try:
@@ -17,7 +18,7 @@ def left_alone(step, *args):
         _left_alone.reset(token)
 
 
-def replaced(x, y, sample_weight):
+def replaced(x, y, sample_weight) -> tuple:
     """Returns a batch whose rows of weight zero are copies of its first row that counts.
 
     A weight of zero undoes no NaN: 0 · NaN is NaN, in the loss and in its gradient alike. A row

@@ -23,13 +23,13 @@ class StepCallbacks(keras.callbacks.CallbackList):
     def _last_step(self, call):
         return min((call + 1) * self.steps_per_call, self.params["steps"]) - 1
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch, logs=None) -> None:
         super().on_train_batch_begin(batch * self.steps_per_call, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         super().on_train_batch_end(self._last_step(batch), logs)
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch, logs=None) -> None:
         super().on_test_batch_end(self._last_step(batch), logs)
 
 

@@ -2,11 +2,12 @@
 
 import math
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 
-def plain(value):
+def plain(value) -> Any:
     """Returns a NumPy number, or a tuple or list of them, as Python's; all else as it is.
 
     NumPy's can be no part of a config, which is JSON.
@@ -43,7 +44,7 @@ def check_positive(name: str, value: float) -> float:
     return float(value)
 
 
-def check_choice(name: str, value, choices):
+def check_choice(name: str, value, choices) -> Any:
     """Returns `value`, or raises a ValueError if it is not among `choices`."""
     if value not in choices:
         known = ", ".join(repr(choice) for choice in choices)

@@ -41,7 +41,7 @@ def check_array(
     check_values(name, array, allow_nan, compute_dtype)
 
 
-def check_values(name, array, allow_nan, compute_dtype):
+def check_values(name, array, allow_nan, compute_dtype) -> None:
     """Raises a ValueError for floats that are not finite, or overflow in `compute_dtype`."""
     if array.dtype.kind != "f" or not array.size:
         return

@@ -11,7 +11,7 @@ PACKAGE = Path(keras_vae.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: a room imports those of its own floor and below.
 FLOORS = [
-    {"version", "validation", "numerics"},
+    {"version", "typing", "validation", "numerics"},
     {"backend", "reading"},
     {"saving", "distributions", "datasets"},
     {"schedules", "networks", "encoders", "posteriors", "priors", "likelihoods", "objectives"},
