@@ -34,6 +34,7 @@ def data(tmp_path):
     return tmp_path / "images.npy"
 
 
+@pytest.mark.skipif(BACKEND == "jax", reason="tests/cli trains there, without convolutions")
 def test_demo_leaves_a_run_folder(data, tmp_path):
     output = tmp_path / "run"
     process = start(data, output, "--epochs", "2", "--latent-dim", "3", "--beta", "2")
