@@ -59,13 +59,15 @@ def kl_per_dimension(vae, x, batch_size: int = 128) -> np.ndarray:
     """
 
     def per_dimension(x):
-        posterior, prior = vae.posterior(x), vae.prior.distribution()
-        if distributions.has_kl_per_dimension(posterior, prior):
-            return distributions.kl_per_dimension(posterior, prior)
+        return distributions.kl_per_dimension(vae.posterior(x), vae.prior.distribution())
+
+    vae.check_built("kl_per_dimension")
+    if not has_kl_per_dimension(vae):  # not within the function, as TensorFlow rewrites its errors
+        posterior = encoders.get(vae.encoder).posterior_class.__name__
         raise distributions.NoClosedFormError(
-            f"The KL of a {type(posterior).__name__} to a {type(vae.prior).__name__} has no "
-            "closed form per dimension; a normal posterior with the standard normal prior has. "
-            "active_units works for every model."
+            f"The KL of a {posterior} to a {type(vae.prior).__name__} has no closed form per "
+            "dimension; a normal posterior with the standard normal prior has. active_units works "
+            "for every model."
         )
 
     kl = vae.compiled_inference(

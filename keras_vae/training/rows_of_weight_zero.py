@@ -34,7 +34,8 @@ def replaced(x, y, sample_weight) -> tuple:
     """
     if sample_weight is None or _left_alone.get():
         return x, y, sample_weight
-    counts = ops.reshape(ops.convert_to_tensor(sample_weight) > 0, (-1,))
+    weights = ops.cast(ops.convert_to_tensor(sample_weight), "float32")  # booleans too
+    counts = ops.reshape(weights > 0.0, (-1,))
     is_first = ops.logical_and(counts, ops.cumsum(ops.cast(counts, "int32")) == 1)
     x, y = (None if part is None else _filled(part, counts, is_first) for part in (x, y))
     return x, y, sample_weight
