@@ -145,13 +145,24 @@ class Likelihood(Float32Layer, abc.ABC):
         """Is called by `fit` after each epoch if the likelihood `follows_epochs`."""
         return
 
-    def look_at(self, target: np.ndarray) -> None:
+    def look_at(self, target: np.ndarray, is_x: bool = False) -> None:
         """Sees the training data, or a part of it, before `fit` trains on it.
 
         Warns of columns whose scale does not suit the likelihood.
+
+        Args:
+            target: rows of the target, `(n, *features)`.
+            is_x: whether the encoder gets the same.
         """
         if self.data_scale is not None:
             warn_of_scale(type(self).__name__, target, self.data_scale)
+
+    def as_input(self, x) -> Tensor:
+        """Returns x, a tensor of the target's shape, in the units in which it goes to the encoder.
+
+        By default they are the data's own.
+        """
+        return x
 
     def split(self, params) -> list[Tensor]:
         """Returns the `params_per_feature` blocks of the params, each shaped as the target."""

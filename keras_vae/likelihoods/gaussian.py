@@ -36,7 +36,8 @@ class Gaussian(Likelihood):
             - `"decoder"`: one for each feature and code. The decoder gives two
               params per feature: all μ, then all log σ², kept in [-20, 10]. Columns
               (of the last axis) of which the first `fit` finds that they do not
-              suit this are counted in their own standard deviation from their own mean.
+              suit this are counted in their own standard deviation from their own mean, by the
+              encoder too where x is the target.
             - `"optimal"`: σ² is the mean squared error of the training batch, by
               sample weight, which is what maximizes the likelihood (the σ-VAE);
               of several draws of z, what maximizes the objective's bound. It is
@@ -79,10 +80,13 @@ class Gaussian(Likelihood):
             )
             self.epoch = Statistics({"error": 0.0, "count": 0.0, "is_open": 0.0})
 
-    def look_at(self, target) -> None:
+    def look_at(self, target, is_x=False) -> None:
         super().look_at(target)
         if self.units is not None:
-            self.units.look_at(target, self.data_scale)
+            self.units.look_at(target, self.data_scale, is_x)
+
+    def as_input(self, x) -> Tensor:
+        return x if self.units is None else self.units.as_input(x)
 
     @property
     def follows_epochs(self) -> bool:  # type: ignore[override]  # others have a plain attribute

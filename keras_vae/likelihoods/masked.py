@@ -69,9 +69,12 @@ class Masked(Likelihood):
     def end_epoch(self) -> None:
         self.likelihood.end_epoch()
 
-    def look_at(self, target) -> None:
+    def look_at(self, target, is_x=False) -> None:
         if not np.isnan(target).all():
-            self.likelihood.look_at(target)
+            self.likelihood.look_at(target, is_x)
+
+    def as_input(self, x) -> Tensor:
+        return self.likelihood.as_input(x)
 
     def update(self, target, params, mask=None, sample_weight=None, bound=None) -> None:
         observed = _observed(target, mask)

@@ -70,16 +70,25 @@ class Units(Statistics):
     """
 
     def __init__(self, n_columns: int):
-        super().__init__({"location": 0.0, "scale": 1.0, "is_kept": 0.0}, (n_columns,))
+        super().__init__(
+            {"location": 0.0, "scale": 1.0, "is_kept": 0.0, "is_of_x": 0.0}, (n_columns,)
+        )
 
-    def look_at(self, target: np.ndarray, scale: float) -> None:
-        """Chooses the units by data, the first time."""
+    def look_at(self, target: np.ndarray, scale: float, is_x: bool = False) -> None:
+        """Chooses the units by data, the first time.
+
+        Args:
+            target: the data.
+            scale: the standard deviation of the likelihood.
+            is_x: whether the encoder gets the same data, which is then in these units too.
+        """
         if ops.convert_to_numpy(self.is_kept).any():
             return
         columns, mean, std = unsuited(target, scale)
         if columns.shape == self.scale.shape:
             self.location.assign(np.where(columns, mean, 0.0))
             self.scale.assign(np.where(columns & (std > 0.0), std, 1.0))
+            self.is_of_x.assign(np.full(columns.shape, float(is_x)))
         self.keep()
 
     def keep(self) -> None:
@@ -89,6 +98,11 @@ class Units(Statistics):
     def standardized(self, x) -> Tensor:
         """Returns the tensor x in these units."""
         return (x - self.location) / self.scale
+
+    def as_input(self, x) -> Tensor:
+        """Returns the tensor x in these units, if the encoder gets it so."""
+        x = ops.cast(x, "float32")
+        return ops.where(self.is_of_x > 0.0, self.standardized(x), x)
 
     def restored(self, x) -> Tensor:
         """Returns a tensor in these units in the data's own."""

@@ -172,7 +172,8 @@ class Fitting(Flow):
         if training:
             self.own_target = data.has_own_target()
             weights = data.first.sample_weight
-            likelihood_updates.look_at(self.likelihood, data.target, weights)
+            is_x = not self.own_target
+            likelihood_updates.look_at(self.likelihood, data.target, weights, is_x)
         elif data.first.y is None and self.own_target:
             warn_of_target()
         device_loop.build(self, data)

@@ -70,6 +70,8 @@ class Flow(keras.Model):
         """Returns x as the encoder takes it: floats cast, ids and counts as they are."""
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             return x
+        if self.input_features == self.target_features:
+            x = self.likelihood.as_input(x)
         x = ops.cast(x, self.compute_dtype)
         if self.likelihood.takes_missing:
             x = ops.where(ops.isnan(x), ops.zeros_like(x), x)

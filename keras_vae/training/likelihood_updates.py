@@ -28,12 +28,19 @@ def during(training: bool, forward, objective, sample_weight) -> Iterator[None]:
     likelihood.end_step()
 
 
-def look_at(likelihood, target, sample_weight) -> None:
-    """Shows the likelihood the rows to be trained on that count, as NumPy arrays."""
+def look_at(likelihood, target, sample_weight, is_x: bool) -> None:
+    """Shows the likelihood the rows to be trained on that count, as NumPy arrays.
+
+    Args:
+        likelihood: the likelihood.
+        target: rows of the target.
+        sample_weight: one weight per row, or `None`.
+        is_x: whether they are those of x.
+    """
     if sample_weight is not None:
         target = target[np.ravel(keras.ops.convert_to_numpy(sample_weight)) > 0]
     if len(target):
-        likelihood.look_at(target)
+        likelihood.look_at(target, is_x)
 
 
 class Epochs(keras.callbacks.Callback):
