@@ -17,6 +17,7 @@ from keras_vae.training.data import TrainingData, warn_of_target
 from keras_vae.training.data import validation_data as read_validation_data
 from keras_vae.training.fit_plan import FitPlan, refuse_class_weight
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
+from keras_vae.validation.arguments import check_count
 
 
 class Fitting(Flow):
@@ -145,6 +146,7 @@ class Fitting(Flow):
         if kwargs:
             raise TypeError(f"evaluate has no argument {next(iter(kwargs))!r}.")
         self.check_data_size()
+        steps = None if steps is None else check_count("steps", steps)
         plan = FitPlan(
             batch_size=batch_size, verbose=verbose, callbacks=callbacks, validation_steps=steps
         )
@@ -209,7 +211,7 @@ class Fitting(Flow):
     def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict:
         outputs = y_pred if isinstance(y_pred, dict) else {"reconstruction": y_pred}
         reconstruction = outputs["reconstruction"]
-        if "params" in outputs and len(outputs["z"].shape) == 3:
+        if "params" in outputs and len(outputs["z"].shape) == 2 + len(self.latent_shape):
             # One per sample, as the target: the mean over the draws of z.
             reconstruction = ops.mean(reconstruction, axis=0)
         return super().compute_metrics(x, x if y is None else y, reconstruction, sample_weight)

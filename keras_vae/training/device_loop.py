@@ -118,13 +118,14 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     """Runs `keras.Model.fit`, over device loops where `applies`."""
     if not applies(vae, data, plan):
         return row_order.fit(vae, data, plan)
-    rows, n, test_loop = _Rows.of(vae, data), len(data.x), None
+    filled = last_batch.is_filled(vae)
+    rows, n, test_loop = _Rows.of(data, filled), len(data.x), None
     validation, validation_batch_size = plan.validation_data, plan.rows_per_validation_step
     if plan.splits:
         n = data.n_training_rows(plan.validation_split)
         test_loop = _loop(vae, "test", plan, rows, n, len(data.x))
     elif validation is not None and validation.in_memory:
-        test_loop = _loop(vae, "test", plan, _Rows.of(vae, validation), 0, len(validation.x))
+        test_loop = _loop(vae, "test", plan, _Rows.of(validation, filled), 0, len(validation.x))
     elif validation is not None:
         validation = row_order.for_keras(validation, validation_batch_size)
     if test_loop:
@@ -164,7 +165,8 @@ def evaluate(
         x, y, weights = row_order.for_keras(data, plan.rows_per_step)
         options |= {"sample_weight": weights, "steps": plan.validation_steps}
         return keras.Model.evaluate(vae, x, y, plan.batch_size, **options)
-    loop = _loop(vae, "test", plan, _Rows.of(vae, data), 0, len(data.x))
+    rows = _Rows.of(data, last_batch.is_filled(vae))
+    loop = _loop(vae, "test", plan, rows, 0, len(data.x))
     options["callbacks"] = _callbacks(vae, loop, plan)
     with _in_place_of_steps(vae, vae.train_function, loop):
         numbers = backend.call_numbers(loop.n_calls)
@@ -179,8 +181,8 @@ class _Rows(NamedTuple):
     only_filled: bool
 
     @classmethod
-    def of(cls, vae, data) -> Self:
-        filler = len(data.x) if last_batch.is_filled(vae) else None
+    def of(cls, data, filled) -> Self:
+        filler = len(data.x) if filled else None
         arrays = data.arrays if filler is None else last_batch.with_row_of_weight_zero(data)
         only_filled = filler is not None and data.sample_weight is None
         return cls(backend.on_device(arrays), filler, only_filled)

@@ -163,3 +163,21 @@ def test_plots_and_exports_take_a_grid(tmp_path):
     formats = {"tensorflow": "tf_saved_model", "torch": "torch", "jax": "tf_saved_model"}
     differences = vae.export(tmp_path / "out", format=formats[keras.backend.backend()])
     assert max(differences.values()) < 1e-4
+
+
+def test_metrics_of_a_grid_of_two_axes_see_each_row():
+    """Whose axes are as many as those of several draws of a vector."""
+    network = keras.layers.Dense(16)
+    decoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(6)])
+    vae = kv.VAE(kv.VariationalEncoder(network=network, latent_shape=(4, 4)), decoder)
+    vae.compile(keras.optimizers.SGD(0.0), metrics=["mse"])
+    x = (np.random.default_rng(0).random((40, 6)) < 0.3).astype("float32")
+    found = vae.evaluate(x, batch_size=40, verbose=0, return_dict=True)
+    keras.utils.set_random_seed(0)
+    errors = [np.square(mean_at_a_draw(vae, x) - x).mean() for _ in range(200)]
+    assert min(errors) <= found["mse"] <= max(errors)
+
+
+def mean_at_a_draw(vae, x):
+    """The means of p(x|z) at a draw of z, outside of a step."""
+    return vae.decode(vae.encode(x, draw=True))

@@ -253,3 +253,10 @@ def test_parts_of_other_forms():
         vae = kv.VAE(encoder, kv.networks.DenseDecoder(12))
         with pytest.raises(ValueError, match=r"takes 2 inputs, .*np.concatenate"):
             vae.build((None, 12))
+
+
+def test_evaluate_names_its_own_argument(x):
+    vae = make_vae()
+    vae.build((None, N_FEATURES))
+    with pytest.raises(ValueError, match=r"^steps must be a positive integer"):
+        vae.evaluate(x, steps=0, verbose=0)
