@@ -6,6 +6,7 @@ from keras_vae.version import __version__
 if not chooses_backend():  # else the command `keras-vae` loads these once it has chosen
     from keras_vae import (
         callbacks,
+        conditions,
         datasets,
         distributions,
         evaluation,
@@ -27,6 +28,7 @@ __all__ = [
     "VariationalEncoder",
     "__version__",
     "callbacks",
+    "conditions",
     "datasets",
     "distributions",
     "evaluation",

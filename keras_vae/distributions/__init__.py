@@ -10,6 +10,7 @@ from keras_vae.distributions.kl import (
     register_kl_per_dimension,
 )
 from keras_vae.distributions.mixture import Mixture
+from keras_vae.distributions.mixture_of_normals import MixtureOfNormals
 from keras_vae.distributions.normal import DiagonalNormal, FullCovarianceNormal, StandardNormal
 from keras_vae.distributions.reparameterized import Reparameterized
 from keras_vae.distributions.sphere import UniformOnSphere
@@ -23,6 +24,7 @@ __all__ = [
     "FlowPosterior",
     "FullCovarianceNormal",
     "Mixture",
+    "MixtureOfNormals",
     "NoClosedFormError",
     "Reparameterized",
     "StandardNormal",

@@ -4,6 +4,7 @@ import abc
 
 import keras
 
+from keras_vae.conditions import NOTHING, Given, takes_condition
 from keras_vae.distributions.base import Distribution
 from keras_vae.distributions.reparameterized import Reparameterized
 
@@ -32,17 +33,32 @@ class Encoder(abc.ABC):
     casts_whole_numbers: bool = False
 
     @abc.abstractmethod
-    def connect(self, input_shape: tuple) -> tuple[int, ...]:
-        """Builds the encoder for data of this shape, batch included; returns `latent_shape`."""
+    def connect(self, input_shape: tuple, condition_size: int = 0) -> tuple[int, ...]:
+        """Builds the encoder for data of this shape, batch included; returns `latent_shape`.
+
+        Args:
+            input_shape: shape of x.
+            condition_size: how many numbers a condition joins, 0 without one.
+        """
 
     @abc.abstractmethod
-    def outputs(self, x, training: bool, n_samples: int | None = None) -> dict:
+    def outputs(
+        self,
+        x,
+        training: bool,
+        n_samples: int | None = None,
+        given: Given = NOTHING,
+        n_classes: int = 1,
+    ) -> dict:
         """Returns the posterior's parameters and a draw of it by name.
 
         Args:
             x: data, `(batch, *features)`.
             training: the mode of the layers.
             n_samples: draws per input, where it `takes_n_samples`.
+            given: what a condition gives.
+            n_classes: how many times the batch stands in `given`, one behind the other,
+                where each row has several conditions; the noise of z is then the same.
 
         Returns:
             A dict of tensors: `z_mean`, the code without randomness,
@@ -52,7 +68,7 @@ class Encoder(abc.ABC):
         """
 
     @abc.abstractmethod
-    def posterior_params(self, x, training: bool = False) -> dict:
+    def posterior_params(self, x, training: bool = False, given: Given = NOTHING) -> dict:
         """Returns the posterior's parameters by name, `z_mean` first, without a draw."""
 
     @abc.abstractmethod
@@ -60,14 +76,14 @@ class Encoder(abc.ABC):
         """Returns the posterior of parameters given by name; other names are ignored."""
 
 
-def check_one_input(network: keras.layers.Layer | None) -> None:
-    """Raises a ValueError if a functional model takes more than x."""
-    if network is None:
+def check_inputs(network: keras.layers.Layer | None, condition_size: int) -> None:
+    """Raises a ValueError if a functional model takes more than x and a condition."""
+    if network is None or (condition_size and takes_condition(network)):
         return
     inputs = getattr(network, "inputs", None)
     if isinstance(inputs, (list, tuple, dict)) and len(inputs) > 1:
         raise ValueError(
-            f"{network.name} takes {len(inputs)} inputs, but a VAE's encoder takes x alone. Join "
-            "the data, np.concatenate([a, b], axis=-1), and part it in the encoder: x[:, :n], "
-            "x[:, n:]."
+            f"{network.name} takes {len(inputs)} inputs, but a VAE's encoder takes x alone, or x "
+            "and a condition where the VAE has one: VAE(..., condition=...). Join the data, "
+            "np.concatenate([a, b], axis=-1), and part it in the encoder: x[:, :n], x[:, n:]."
         )

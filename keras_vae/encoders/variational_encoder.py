@@ -5,9 +5,11 @@ import math
 from typing import Self
 
 import keras
+from keras import ops
 
 from keras_vae import networks, posteriors
-from keras_vae.encoders.base import Encoder, check_one_input
+from keras_vae.conditions import NOTHING, Given, call, symbolic, takes_condition, tiled
+from keras_vae.encoders.base import Encoder, check_inputs
 from keras_vae.encoders.sample_layer import SampleLayer
 from keras_vae.networks.stack import Stack
 from keras_vae.saving.registry import serializable
@@ -34,6 +36,8 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
 
     Call arguments:
         inputs: data of shape `(batch, *features)`.
+        condition: a condition's vector, `(batch, size)`, which joins the features, or
+            goes to a network of two inputs; the VAE passes it.
         n_samples: overrides the encoder's own `n_samples` for this call.
 
     Returns:
@@ -81,6 +85,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         # Before the head, where files expect it, also if it is made only when built.
         self.place = networks.DefaultEncoder() if network is None else network
         self.n_samples, self.seed = plain(n_samples), plain(seed)
+        self.condition_size = 0  # until a VAE with a condition builds it
         self.flatten = keras.layers.Flatten(dtype="float32")
         self.head = posteriors.get(posterior)
         self.head.set_latent_shape(self.latent_shape)
@@ -114,17 +119,33 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         network = self._made_network()
         _take_whole_numbers(network, input_shape)
         # A symbolic call builds user-made networks that have no `build` too.
-        features = network(keras.KerasTensor(input_shape), training=False)
+        x, given = keras.KerasTensor(input_shape), symbolic(self.condition_size)
+        features = call(network, x, given, training=False)
         self.flatten.build(features.shape)  # also where no call needs it
-        self.head.build(self._flattened(features).shape)
+        self.head.build(self._joined(self._flattened(features), given).shape)
         shape = (input_shape[0], *self.latent_shape)
         self.sampler.build((shape, shape))
 
-    def connect(self, input_shape) -> tuple[int, ...]:
-        check_one_input(self.network)
+    def connect(self, input_shape, condition_size=0) -> tuple[int, ...]:
+        check_inputs(self.network, condition_size)
         if not self.built:
+            self.condition_size = condition_size
             self.build(input_shape)
+        if self.condition_size != condition_size:
+            raise ValueError(
+                f"The encoder was built for a condition of {self.condition_size} numbers, but the "
+                f"VAE's has {condition_size}. Make a new encoder for it."
+            )
         return self.latent_shape
+
+    def get_build_config(self) -> dict | None:
+        config = super().get_build_config()
+        size = {"condition_size": self.condition_size} if self.condition_size else {}
+        return config and {**config, **size}
+
+    def build_from_config(self, config) -> None:
+        self.condition_size = config.pop("condition_size", 0)
+        super().build_from_config(config)
 
     def _made_network(self):
         if self.network is None:
@@ -136,28 +157,61 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
             return features
         return self.flatten(features)
 
-    def posterior_params(self, inputs, training: bool = False) -> dict:
+    def _joined(self, features, given):
+        return features if takes_condition(self.network) else given.joined(features)
+
+    def posterior_params(
+        self, inputs, training: bool = False, given: Given = NOTHING, n_classes: int = 1
+    ) -> dict:
         """Returns the posterior's parameters by name, without a draw; the layer must be built."""
-        features = self._made_network()(inputs, training=training)
-        return self.head(self._flattened(features), training=training)
+        network, features = self._made_network(), inputs
+        if takes_condition(network):
+            features = call(network, tiled(inputs, n_classes), given, training)
+        else:
+            features = tiled(network(inputs, training=training), n_classes)
+        return self.head(self._joined(self._flattened(features), given), training=training)
 
     def posterior(self, outputs: dict) -> posteriors.Posterior:
         """Returns the posterior of parameters given by name."""
         return self.head.distribution(outputs)
 
-    def outputs(self, x, training: bool, n_samples: int | None = None) -> dict:
+    def outputs(
+        self,
+        x,
+        training: bool,
+        n_samples: int | None = None,
+        given: Given = NOTHING,
+        n_classes: int = 1,
+    ) -> dict:
         """Returns the parameters and the draw of a call by their `latent_names`."""
-        draws = {} if n_samples is None else {"n_samples": n_samples}
-        return dict(zip(self.latent_names, self(x, training=training, **draws), strict=True))
+        arguments = {"n_samples": n_samples, "n_classes": n_classes, "condition": given.vector}
+        defaults = {"n_samples": None, "n_classes": 1, "condition": None}
+        # Few arguments, as Keras looks at each.
+        changed = {k: v for k, v in arguments.items() if v is not defaults[k]}
+        return dict(zip(self.latent_names, self(x, training=training, **changed), strict=True))
 
-    def call(self, inputs, n_samples=None, training=None) -> tuple[Tensor, ...]:
-        params = self.posterior_params(inputs, bool(training))
+    def call(
+        self, inputs, n_samples=None, training=None, condition=None, n_classes=1
+    ) -> tuple[Tensor, ...]:
+        given = Given(vector=condition)
+        params = self.posterior_params(inputs, bool(training), given, n_classes)
         posterior = self.posterior(params)
         arguments = {} if n_samples is None else {"n_samples": n_samples}
         # Not the layer itself, which for few rows takes torch twice as long.
-        z, log_prob = posterior.from_base(self.sampler.call(posterior.base(), **arguments))
+        z_0 = self._draw_base(posterior.base(), n_classes, **arguments)
+        z, log_prob = posterior.from_base(z_0)
         draw = {"z": z, "z_log_prob": log_prob}
         return (*params.values(), *(draw[name] for name in self.head.draw_names))
+
+    def _draw_base(self, base, n_classes, **arguments):
+        if n_classes == 1:
+            return self.sampler.call(base, **arguments)
+        # The noise of a row is the same in each class.
+        mean, log_var = base
+        zeros = ops.zeros_like(ops.split(mean, n_classes)[0])
+        noise = self.sampler.call((zeros, zeros), **arguments)
+        noise = ops.concatenate([noise] * n_classes, axis=-len(self.latent_shape) - 1)
+        return mean + ops.exp(0.5 * log_var) * noise
 
     def get_config(self) -> dict:
         return {

@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_vae import encoders
 from keras_vae.backend import synchronizer
+from keras_vae.conditions import NOTHING
 from keras_vae.distributions.seeds import GivenSeed
+from keras_vae.priors import ConditionalPrior
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
 
@@ -31,79 +35,88 @@ class EncodedDistribution(NamedTuple):
     params: dict[str, np.ndarray]
 
 
-def z_given(vae, x, seed) -> Tensor:
+def z_given(vae, x, seed, given=NOTHING) -> Tensor:
     """Returns a draw of q(z|x) per row of the tensor x, `(batch, *latent_shape)`."""
-    return vae.posterior(x).sample(1, GivenSeed(seed))[0]
+    return vae.posterior(x, given=given).sample(1, GivenSeed(seed))[0]
 
 
-def x_given(vae, z, seed) -> Tensor:
+def x_given(vae, z, seed, given=NOTHING) -> Tensor:
     """Returns a draw of p(x|z) per row of the tensor z, `(batch, *features)`."""
-    return ops.cast(vae.likelihood.sample(vae.params_given(z), seed=GivenSeed(seed)), "float32")
+    params = vae.params_given(z, given=given)
+    return ops.cast(vae.likelihood.sample(params, seed=GivenSeed(seed)), "float32")
 
 
-def encode(vae, x, seed: int | None, batch_size: int) -> np.ndarray:
+def codes(vae, n: int, seed: int | None, condition=None) -> Tensor:
+    """Returns n draws of the prior, `(n, *latent_shape)`, each for its row of the condition."""
+    rows = vae.beside(inference=True).read({"condition": condition}, n)
+    if not isinstance(vae.prior, ConditionalPrior):
+        return vae.prior.sample(n, seed=seed)
+    given = vae.condition.given(vae.condition.as_tree(rows))
+    return vae.prior.given(given).sample_rows(1, n, seed)
+
+
+def encode(vae, x, seed: int | None, batch_size: int, condition=None) -> np.ndarray:
     """Draws a code of q(z|x) per row of the array x, see `VAE.encode`."""
-
-    def drawn(x, seed):
-        return z_given(vae, x, seed)
-
-    return _by_batches(vae, "encode", drawn, x, vae.input_features, batch_size, _seeds("z", seed))
+    drawn = partial(z_given, vae)
+    how = {"seeds": _seeds("z", seed), "condition": condition}
+    return _by_batches(vae, "encode", drawn, x, vae.input_features, batch_size, **how)
 
 
-def decode(vae, z, seed: int | None, batch_size: int) -> np.ndarray:
+def decode(vae, z, seed: int | None, batch_size: int, condition=None) -> np.ndarray:
     """Draws from p(x|z) per row of the array z, see `VAE.decode`."""
-
-    def drawn(z, seed):
-        return x_given(vae, z, seed)
-
     check_can_draw(vae.likelihood)
-    return _by_batches(vae, "decode", drawn, z, vae.latent_shape, batch_size, _seeds("x", seed))
+    drawn = partial(x_given, vae)
+    how = {"seeds": _seeds("x", seed), "condition": condition, "main": "z"}
+    return _by_batches(vae, "decode", drawn, z, vae.latent_shape, batch_size, **how)
 
 
-def reconstruct(vae, x, seed: int | None, batch_size: int) -> np.ndarray:
+def reconstruct(vae, x, seed: int | None, batch_size: int, condition=None) -> np.ndarray:
     """Draws from p(x|z) at the code of each row of the array x, see `VAE.reconstruct`."""
 
-    def drawn(x, seed):
-        return x_given(vae, vae.posterior_mean(x), seed)
+    def drawn(x, seed, given):
+        return x_given(vae, vae.posterior_mean(x, given=given), seed, given)
 
     check_can_draw(vae.likelihood)
-    seeds = _seeds("x", seed)
-    return _by_batches(vae, "reconstruct", drawn, x, vae.input_features, batch_size, seeds)
+    how = {"seeds": _seeds("x", seed), "condition": condition}
+    return _by_batches(vae, "reconstruct", drawn, x, vae.input_features, batch_size, **how)
 
 
-def _by_batches(vae, name, function, x, features, batch_size, seeds):
+def _by_batches(vae, name, function, x, features, batch_size, main="x", **how):
     name = f"{name} with a draw"
     vae.check_built(name)
-    return vae.compiled_inference(name, function, x, features, batch_size, seeds=seeds)
+    function = vae.of_inputs(function, main)
+    return vae.compiled_inference(name, function, x, features, batch_size, main=main, **how)
 
 
 def encode_distribution(
-    vae, x, n_samples: int, seed: int | None, batch_size: int
+    vae, x, n_samples: int, seed: int | None, batch_size: int, condition=None
 ) -> EncodedDistribution:
     """Returns z_mean, z_std and the parameters of q(z|x), see `VAE.encode_distribution`."""
     vae.check_built("encode")
     n_samples = check_count("n_samples", n_samples)
     synchronizer(vae)()
     one = ops.zeros((1, *vae.input_features))
-    shapes = {name: tuple(value.shape[1:]) for name, value in vae.posterior_params(one).items()}
-    if "std" not in vae.posterior(one).closed_forms:
+    params = vae.posterior_params(one, given=vae.given_of_nobody())
+    shapes = {name: tuple(value.shape[1:]) for name, value in params.items()}
+    if "std" not in encoders.get(vae.encoder).posterior_class.closed_forms:
         # A flow's networks may be wider than its codes.
         batch_size = min(batch_size, max(1, _MAX_DRAWN // (n_samples * max(128, vae.latent_dim))))
 
-    def joined(x, seed):
-        params = vae.posterior_params(x)
-        std = _std(vae.posterior(x), n_samples, seed)
+    def joined(x, seed, given):
+        params = vae.posterior_params(x, given=given)
+        std = _std(vae.posterior(x, given=given), n_samples, seed)
         # As one array, which is what a compiled function returns.
         flat = [ops.reshape(value, (ops.shape(x)[0], -1)) for value in (std, *params.values())]
         return ops.concatenate([ops.cast(value, "float32") for value in flat], axis=-1)
 
     found = vae.compiled_inference(
         f"encode_distribution of {n_samples} draws",
-        joined,
+        vae.of_inputs(joined),
         x,
         vae.input_features,
         batch_size,
         seeds=_seeds("z", seed),
+        condition=condition,
     )
     sizes = [vae.latent_dim, *(math.prod(shape) for shape in shapes.values())]
     std, *flat = np.split(found, np.cumsum(sizes)[:-1], axis=-1)

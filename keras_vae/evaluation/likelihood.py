@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.conditions import NOTHING
 from keras_vae.reading.inference_data import InferenceData, padded
 from keras_vae.validation.arguments import check_count
 from keras_vae.validation.arrays import check_array
@@ -32,9 +33,17 @@ class LogLikelihood(NamedTuple):
 
 
 def log_likelihood(
-    vae, x, n_samples: int = 5000, y=None, seed: int | None = None, batch_size: int = 100
+    vae,
+    x,
+    n_samples: int = 5000,
+    y=None,
+    seed: int | None = None,
+    batch_size: int = 100,
+    condition=None,
 ) -> LogLikelihood:
     """Estimates log p(x) = log E_q[p(x|z) p(z) / q(z|x)] with draws of the posterior.
+
+    With a condition all is given c: log p(x|c).
 
     The draws come in chunks that fit the memory; the result does not depend on
     it. In expectation it is a lower bound, the tighter the more draws.
@@ -46,6 +55,7 @@ def log_likelihood(
         y: the target, where it is not x; a stream of `(x, y)` brings its own.
         seed: makes the draws repeatable.
         batch_size: inputs per compiled call.
+        condition: what is given beside x, one for all rows or one for each.
 
     Returns:
         The estimates and their effective sample sizes.
@@ -62,24 +72,33 @@ def log_likelihood(
     n_samples = check_count("n_samples", n_samples)
     batch_size = check_count("batch_size", batch_size)
     data = InferenceData(
-        "log_likelihood", x, vae.input_features, y, vae.target_features, partial(_check, vae)
+        "log_likelihood",
+        x,
+        vae.input_features,
+        y,
+        vae.target_features,
+        partial(_check, vae),
+        condition,
+        vae.beside(inference=True).read,
     )
     batches = data.batches(batch_size)
     first = next(batches)
-    batch_size = len(first[0])
+    batch_size = len(first["x"])
     per_draw = batch_size * max(1024, math.prod(vae.target_features))
     n_chunks = math.ceil(n_samples / max(1, MAX_PARAMS // per_draw))
     chunk = math.ceil(n_samples / n_chunks)
     log_weights = vae.compiled_inference.compile(
-        f"log_weights of {chunk} draws", lambda x, y=None: _log_weights(vae, x, y, chunk)
+        f"log_weights of {chunk} draws",
+        vae.of_inputs(partial(_log_weights, vae, chunk)),
+        tuple(first),
     )
     if seed is None:
         seed = int(keras.random.randint((), 0, 2**31 - 1))
     estimates, sizes = [], []
     state = vae.evaluation_seed.state
     for number, batch in enumerate(itertools.chain([first], batches)):
-        n, start = len(batch[0]), number * batch_size
-        arrays = [padded(array, batch_size) for array in batch]
+        n, start = len(batch["x"]), number * batch_size
+        arrays = [padded(array, batch_size) for array in batch.values()]
         log_sum = log_square_sum = np.full(batch_size, -np.inf)
         for i in range(n_chunks):
             state.assign(ops.convert_to_tensor([seed, start * n_chunks + i], dtype=state.dtype))
@@ -101,9 +120,9 @@ def _check(vae, x, y=None):
     vae.check_target(x, y)
 
 
-def _log_weights(vae, x, y, n):
+def _log_weights(vae, n, x, y=None, given=NOTHING):
     """Returns log p(y|z) p(z) / q(z|x) of `n` draws, `(n, batch)`."""
-    posterior = vae.posterior(x)
+    posterior = vae.posterior(x, given=given)
     z, log_qz = posterior.sample_and_log_prob(n, seed=vae.evaluation_seed)
-    log_px = vae.likelihood.log_prob(x if y is None else y, vae.params_given(z))
-    return log_px + vae.prior.log_prob(z) - log_qz
+    log_px = vae.likelihood.log_prob(x if y is None else y, vae.params_given(z, given=given))
+    return log_px + vae.prior.given(given).log_prob(z) - log_qz

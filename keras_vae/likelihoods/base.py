@@ -48,12 +48,14 @@ class Likelihood(Float32Layer, abc.ABC):
         data_scale: the standard deviation of data that it begins well with, if it
             has one.
         can_draw: whether it has draws of x.
+        takes_exposure: whether its means may be multiplied by a number of each row.
     """
 
     params_per_feature: int = 1
     takes_missing: bool = False
     follows_epochs: bool = False
     data_scale: float | None = None
+    takes_exposure: bool = False
 
     @property
     def can_draw(self) -> bool:
@@ -163,6 +165,16 @@ class Likelihood(Float32Layer, abc.ABC):
         By default they are the data's own.
         """
         return x
+
+    def exposed(self, params, log_exposure, shares: bool) -> Tensor:
+        """Returns params whose means are multiplied by an exposure, where it `takes_exposure`.
+
+        Args:
+            params: the decoder's output, `(batch, ...)`.
+            log_exposure: log of the exposure, `(batch,)`.
+            shares: whether the means are shares before, which sum to 1.
+        """
+        raise NotImplementedError
 
     def split(self, params) -> list[Tensor]:
         """Returns the `params_per_feature` blocks of the params, each shaped as the target."""

@@ -60,6 +60,13 @@ class Masked(Likelihood):
         return self.likelihood.can_draw
 
     @property
+    def takes_exposure(self) -> bool:  # type: ignore[override]  # others have a plain attribute
+        return self.likelihood.takes_exposure
+
+    def exposed(self, params, log_exposure, shares) -> Tensor:
+        return self.likelihood.exposed(params, log_exposure, shares)
+
+    @property
     def follows_epochs(self) -> bool:  # type: ignore[override]  # others have a plain attribute
         return self.likelihood.follows_epochs
 

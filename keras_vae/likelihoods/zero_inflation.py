@@ -15,6 +15,8 @@ class ZeroInflatable(Likelihood):
     A subclass defines `blocks_of_count`, how many params q has per feature, and
     from these blocks `log_prob_of_count`, `mean_of_count` and `sample_count`.
 
+    Its first block of params is the log of the mean, to which a log exposure is added.
+
     Args:
         zero_inflated: whether there are extra zeros, the logits of all π being a
             last block of params; otherwise π = 0.
@@ -25,6 +27,7 @@ class ZeroInflatable(Likelihood):
     """
 
     blocks_of_count = 1
+    takes_exposure = True
 
     def __init__(self, zero_inflated: bool = False, **kwargs):
         super().__init__(**kwargs)
@@ -55,6 +58,14 @@ class ZeroInflatable(Likelihood):
             return draws
         u = keras.random.uniform(ops.shape(draws), dtype="float32", seed=seed)
         return ops.where(u < ops.sigmoid(logit), 0.0, draws)
+
+    def exposed(self, params, log_exposure, shares) -> Tensor:
+        log_mean, *others = self.split(params)
+        if shares:
+            flat = ops.reshape(log_mean, (ops.shape(log_mean)[0], -1))
+            log_mean = ops.reshape(ops.log_softmax(flat), ops.shape(log_mean))
+        log_exposure = ops.reshape(log_exposure, (-1, *[1] * (len(log_mean.shape) - 1)))
+        return ops.concatenate([log_mean + log_exposure, *others], axis=-1)
 
     def log_prob_of_count(self, target, *blocks) -> Tensor:
         """Returns log q of each count, in nats."""

@@ -6,18 +6,22 @@ from keras import ops
 
 from keras_vae import encoders
 from keras_vae.backend import is_tracing
+from keras_vae.conditions import NOTHING, Given, call_or_join, symbolic, takes_condition
 from keras_vae.posteriors import Posterior
+from keras_vae.priors import ConditionalPrior
 from keras_vae.validation.shapes import matches
 
 
-def check_parts(encoder, decoder, prior, objective) -> None:
+def check_parts(encoder, decoder, likelihood, prior, objective, condition) -> None:
     """Raises an error if the parts of a VAE are not of their kinds or make no sense together."""
     for role, part in (("encoder", encoder), ("decoder", decoder)):
         if not isinstance(part, keras.layers.Layer):
             raise TypeError(f"{role} must be a Keras layer or model; received {part!r}.")
     encoder = encoders.get(encoder)
-    if encoder.latent_shape is not None:
-        check_latent_shape(encoder.latent_shape, decoder, prior, objective)
+    _check_condition(likelihood, prior, condition)
+    size = 0 if condition is None else condition.size
+    if encoder.latent_shape is not None and size is not None:
+        check_latent_shape(encoder.latent_shape, decoder, prior, objective, size)
     posterior = encoder.posterior_class
     check_support(prior, posterior)
     prior.check_posterior(posterior)
@@ -28,6 +32,21 @@ def check_parts(encoder, decoder, prior, objective) -> None:
         raise ValueError(
             f"{type(objective).__name__} needs {objective.n_draws} draws of z per input, which "
             "this encoder cannot give. Use a keras_vae.VariationalEncoder(latent_dim, network)."
+        )
+
+
+def _check_condition(likelihood, prior, condition):
+    if condition is None and isinstance(prior, ConditionalPrior):
+        raise ValueError(
+            f"{type(prior).__name__} is a prior of what a condition gives, which this VAE lacks. "
+            "Give it one, VAE(..., condition=keras_vae.conditions.OneHot(10)), or take "
+            'prior="standard_normal".'
+        )
+    if condition is not None and condition.gives_exposure and not likelihood.takes_exposure:
+        raise ValueError(
+            f"The condition gives an exposure, by which means are multiplied, and a "
+            f'{type(likelihood).__name__} takes none. Take likelihood="poisson" or '
+            '"negative_binomial", or give the number as keras_vae.conditions.Continuous(1).'
         )
 
 
@@ -57,27 +76,40 @@ def check_regularizer(regularizer) -> None:
         raise TypeError(f"regularizer must be a function or None; received {regularizer!r}.")
 
 
-def check_latent_shape(latent_shape: tuple, decoder, prior, objective) -> None:
-    """Raises a ValueError if the other parts are not for codes of this shape."""
+def check_latent_shape(latent_shape: tuple, decoder, prior, objective, size: int) -> None:
+    """Raises a ValueError if the other parts are not for codes of this shape.
+
+    Args:
+        latent_shape: the shape of one code.
+        decoder: the decoder.
+        prior: the prior.
+        objective: the objective.
+        size: how many numbers a condition joins to a code.
+    """
     prior.check_latent_shape(latent_shape)
     for part in objective.parts():
         part.check_latent_shape(latent_shape)
-    if not decoder.built:
+    if not decoder.built or takes_condition(decoder):
         return
+    takes_shape = (*latent_shape[:-1], latent_shape[-1] + size)
     shape = getattr(decoder, "input_shape", None)
     if shape is None:
         shape = (decoder.get_build_config() or {}).get("input_shape")
-    if shape is not None and not matches(shape[1:], latent_shape):
+    if shape is not None and not matches(shape[1:], takes_shape):
         is_vector = len(latent_shape) == 1
         gives = f"latent_dim={latent_shape[0]}" if is_vector else f"latent_shape={latent_shape}"
         takes = f"{shape[-1]} dimensions" if len(shape) == 2 else f"shape {tuple(shape[1:])}"
+        joined = f" and the condition joins {size} numbers to them" if size else ""
         raise ValueError(
-            f"The encoder gives {gives}, but the decoder takes codes of {takes} "
+            f"The encoder gives {gives}{joined}, but the decoder takes codes of {takes} "
             f"(its input shape is {tuple(shape)}). Give both the same."
+            + (f" Here that is {takes_shape}." if size else "")
         )
 
 
-def connect(encoder, decoder, prior, likelihood, objective, input_shape) -> tuple[tuple, tuple]:
+def connect(
+    encoder, decoder, prior, likelihood, objective, input_shape, size: int = 0
+) -> tuple[tuple, tuple]:
     """Builds encoder and decoder and says what flows between them.
 
     Args:
@@ -87,6 +119,7 @@ def connect(encoder, decoder, prior, likelihood, objective, input_shape) -> tupl
         likelihood: the likelihood.
         objective: the objective.
         input_shape: shape of x, with the batch.
+        size: how many numbers a condition joins.
 
     Returns:
         The shapes of one code and of one sample of the target.
@@ -94,9 +127,10 @@ def connect(encoder, decoder, prior, likelihood, objective, input_shape) -> tupl
     Raises:
         ValueError: if two parts do not fit.
     """
-    latent_shape = encoders.get(encoder).connect(input_shape)
-    check_latent_shape(latent_shape, decoder, prior, objective)
-    params = _params_of_symbols(decoder, latent_shape)
+    arguments = {"condition_size": size} if size else {}
+    latent_shape = encoders.get(encoder).connect(input_shape, **arguments)
+    check_latent_shape(latent_shape, decoder, prior, objective, size)
+    params = _params_of_symbols(decoder, latent_shape, size)
     if isinstance(params, (list, tuple, dict)):
         found = f"a dict of {len(params)}" if isinstance(params, dict) else len(params)
         raise ValueError(
@@ -112,15 +146,16 @@ def connect(encoder, decoder, prior, likelihood, objective, input_shape) -> tupl
             f"decoder's output has {last}, which is no multiple of that."
         )
     if not is_tracing():
-        params = _params_of_random_codes(decoder, latent_shape)
+        params = _params_of_random_codes(decoder, latent_shape, size)
         if params.size:
             likelihood.check_params(params)
     return latent_shape, (*features, last and last // per_feature)
 
 
-def _params_of_symbols(decoder, latent_shape):
+def _params_of_symbols(decoder, latent_shape, size):
+    codes = keras.KerasTensor((None, *latent_shape))
     try:
-        return decoder(keras.KerasTensor((None, *latent_shape)), training=False)
+        return call_or_join(decoder, codes, symbolic(size), training=False)
     except Exception as error:
         if len(latent_shape) == 1:
             raise
@@ -131,11 +166,13 @@ def _params_of_symbols(decoder, latent_shape):
         ) from error
 
 
-def _params_of_random_codes(decoder, latent_shape):
+def _params_of_random_codes(decoder, latent_shape, size):
     # In opposite pairs and far from zero: only a bounded output stays in [0, 1] there.
     half = np.random.default_rng(0).normal(size=(2, *latent_shape))
     codes = np.concatenate([s * half for s in (1, -1, 100, -100, 1e4, -1e4)]).astype("float32")
-    params = ops.convert_to_numpy(ops.cast(decoder(codes, training=False), "float32"))
+    given = Given(vector=ops.zeros((len(codes), size))) if size else NOTHING
+    params = call_or_join(decoder, ops.convert_to_tensor(codes), given, training=False)
+    params = ops.convert_to_numpy(ops.cast(params, "float32"))
     # Far codes may overflow in float16.
     finite = np.isfinite(params).all(axis=tuple(range(1, params.ndim)))
     return params[finite]

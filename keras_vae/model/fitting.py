@@ -11,6 +11,7 @@ from keras_vae import backend, encoders
 from keras_vae.backend.keras_internals import CACHED_EVALUATION
 from keras_vae.model.flow import Flow
 from keras_vae.model.frozen import inner_optimizer
+from keras_vae.reading.batch import with_beside
 from keras_vae.schedules import warn_of_late_schedules
 from keras_vae.training import device_loop, likelihood_updates
 from keras_vae.training.data import TrainingData, warn_of_target
@@ -74,8 +75,18 @@ class Fitting(Flow):
         validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
+        condition=None,
+        labels=None,
     ) -> keras.callbacks.History:
-        """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x."""
+        """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x.
+
+        What is given beside x may stand with it in a dict too, `{"x": ..., "condition": ...}`,
+        as it does in streams and in `validation_data`.
+
+        `condition` is what is given beside each row of x, as the model's condition reads it, a
+        dict by name of several. `labels` are the classes of the rows, -1, NaN or `None` where
+        unknown, for an objective that learns from them.
+        """
         refuse_class_weight(class_weight)
         plan = FitPlan(
             batch_size=batch_size,
@@ -91,12 +102,16 @@ class Fitting(Flow):
             validation_batch_size=validation_batch_size,
             validation_freq=validation_freq,
         )
-        data = self._checked(TrainingData.from_user("x", x, y, sample_weight), training=True)
+        data = TrainingData.from_user(
+            "x", x, y, sample_weight, condition, labels, self.beside(), learn=True
+        )
+        data = self._checked(data, training=True)
         plan.check_split(data)
         if self.data_size is not None:
             self.data_size.assign(self._n_rows_that_count(data, plan.validation_split))
         if validation_data is not None:
-            validation_data = self._checked(read_validation_data(validation_data))
+            validation_data = read_validation_data(validation_data, self.beside())
+            validation_data = self._checked(validation_data)
         self._warn_of_late_schedules(data, plan)
         callbacks = with_loss_weights(self, callbacks)
         callbacks = likelihood_updates.with_epochs(self, callbacks)
@@ -136,9 +151,11 @@ class Fitting(Flow):
         steps=None,
         callbacks=None,
         return_dict=False,
+        condition=None,
+        labels=None,
         **kwargs,
     ) -> float | list | dict:
-        """As `keras.Model.evaluate`; z is drawn from the posterior."""
+        """As `keras.Model.evaluate`; z is drawn from the posterior. The last two as for `fit`."""
         if kwargs.get(CACHED_EVALUATION):  # called by Keras's own `fit`
             options = {"verbose": verbose, "callbacks": callbacks, "return_dict": return_dict}
             options |= {"sample_weight": sample_weight, "steps": steps, **kwargs}
@@ -150,7 +167,8 @@ class Fitting(Flow):
         plan = FitPlan(
             batch_size=batch_size, verbose=verbose, callbacks=callbacks, validation_steps=steps
         )
-        data = self._checked(TrainingData.from_user("x", x, y, sample_weight))
+        data = TrainingData.from_user("x", x, y, sample_weight, condition, labels, self.beside())
+        data = self._checked(data)
         return device_loop.evaluate(self, data, plan, return_dict)
 
     def train_on_batch(self, *args, **kwargs) -> float | list | dict:
@@ -168,7 +186,9 @@ class Fitting(Flow):
         allow_nan = self.likelihood.takes_missing
         data.check_inputs(self.input_features, allow_nan, self.compute_dtype)
         if not self.built:
-            self.build((None, *data.first.x.shape[1:]))
+            beside = {name: rows for name, rows in data.first.beside.items() if name != "labels"}
+            inputs = with_beside(data.first.x, beside)
+            self.build(keras.tree.map_structure(lambda a: (None, *a.shape[1:]), inputs))
         data.check_whole_numbers(self.dtype_of_whole_numbers)
         data.check_target(self.target_features, self.likelihood, allow_nan)
         if training:
@@ -176,6 +196,7 @@ class Fitting(Flow):
             weights = data.first.sample_weight
             is_x = not self.own_target
             likelihood_updates.look_at(self.likelihood, data.target, weights, is_x)
+            self.beside().look_at(data.first.beside)
         elif data.first.y is None and self.own_target:
             warn_of_target()
         device_loop.build(self, data)

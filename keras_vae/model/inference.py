@@ -3,9 +3,11 @@
 import numpy as np
 
 from keras_vae import distributions, encoders, evaluation
+from keras_vae.conditions import NOTHING, Given
 from keras_vae.evaluation import draws
 from keras_vae.model.flow import Flow
 from keras_vae.numerics.arcs import arcs
+from keras_vae.training.beside import Rows
 from keras_vae.training.data import warn_of_target
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import is_count, plain
@@ -16,7 +18,12 @@ class Inference(Flow):
     """The methods of a `VAE` that run it on data or codes, in batches, and judge it."""
 
     def encode(
-        self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
+        self,
+        x,
+        batch_size: int = 128,
+        draw: bool = False,
+        seed: int | None = None,
+        condition=None,
     ) -> np.ndarray:
         """Returns the posterior means of x, `(n, *latent_shape)`, or a draw of q(z|x) per row.
 
@@ -25,16 +32,23 @@ class Inference(Flow):
             batch_size: rows per compiled call.
             draw: whether to draw z.
             seed: makes draws repeatable, with the same `batch_size` on the same backend.
+            condition: what is given beside x, one for all rows or one for each.
         """
         draws.check_seed(draw, seed)
         if draw:
-            return draws.encode(self, x, seed, batch_size)
+            return draws.encode(self, x, seed, batch_size, condition)
+        function = self.of_inputs(self.posterior_mean)
         return self.compiled_inference(
-            "encode", self.posterior_mean, x, self.input_features, batch_size
+            "encode", function, x, self.input_features, batch_size, condition=condition
         )
 
     def encode_distribution(
-        self, x, n_samples: int = 1000, seed: int | None = 0, batch_size: int = 128
+        self,
+        x,
+        n_samples: int = 1000,
+        seed: int | None = 0,
+        batch_size: int = 128,
+        condition=None,
     ) -> draws.EncodedDistribution:
         """Returns `z_mean`, the standard deviations `z_std` and all parameters of q(z|x).
 
@@ -45,15 +59,21 @@ class Inference(Flow):
                 posteriors know them in closed form.
             seed: of these draws; `None` draws anew.
             batch_size: rows per compiled call, at most.
+            condition: what is given beside x, one for all rows or one for each.
 
         Returns:
             A named tuple of `z_mean` and `z_std`, each `(n, *latent_shape)`, and
             `params`, a dict of arrays such as `z_mean` and `z_log_var`.
         """
-        return draws.encode_distribution(self, x, n_samples, seed, batch_size)
+        return draws.encode_distribution(self, x, n_samples, seed, batch_size, condition)
 
     def decode(
-        self, z, batch_size: int = 128, draw: bool = False, seed: int | None = None
+        self,
+        z,
+        batch_size: int = 128,
+        draw: bool = False,
+        seed: int | None = None,
+        condition=None,
     ) -> np.ndarray:
         """Returns the means of p(x|z), `(n, *features)`, or a draw of it per code.
 
@@ -62,14 +82,23 @@ class Inference(Flow):
             batch_size: rows per compiled call.
             draw: whether to draw x, with the noise of the likelihood.
             seed: makes draws repeatable, with the same `batch_size` on the same backend.
+            condition: what is given beside z, one for all rows or one for each.
         """
         draws.check_seed(draw, seed)
         if draw:
-            return draws.decode(self, z, seed, batch_size)
-        return self.compiled_inference("decode", self.mean_given, z, self.latent_shape, batch_size)
+            return draws.decode(self, z, seed, batch_size, condition)
+        function = self.of_inputs(self.mean_given, main="z")
+        return self.compiled_inference(
+            "decode", function, z, self.latent_shape, batch_size, condition=condition, main="z"
+        )
 
     def reconstruct(
-        self, x, batch_size: int = 128, draw: bool = False, seed: int | None = None
+        self,
+        x,
+        batch_size: int = 128,
+        draw: bool = False,
+        seed: int | None = None,
+        condition=None,
     ) -> np.ndarray:
         """Returns the means of p(x|z) at the posterior means of x, or draws of it there.
 
@@ -80,13 +109,34 @@ class Inference(Flow):
             batch_size: rows per compiled call.
             draw: whether to draw the reconstruction, with the noise of the likelihood.
             seed: makes draws repeatable, with the same `batch_size` on the same backend.
+            condition: what is given beside x, one for all rows or one for each.
         """
         draws.check_seed(draw, seed)
         if draw:
-            return draws.reconstruct(self, x, seed, batch_size)
-        return self.compiled_inference("reconstruct", self.call, x, self.input_features, batch_size)
+            return draws.reconstruct(self, x, seed, batch_size, condition)
+        return self.compiled_inference(
+            "reconstruct", self.call, x, self.input_features, batch_size, condition=condition
+        )
 
-    def score(self, x, y=None, batch_size: int = 128) -> np.ndarray:
+    def transfer(self, x, from_condition, to_condition, batch_size: int = 128) -> np.ndarray:
+        """Decodes the codes of x with another condition: the same z, another c.
+
+        Args:
+            x: data, `(n, *features)`.
+            from_condition: that of x, one for all rows or one for each.
+            to_condition: what takes its place.
+            batch_size: rows per compiled call.
+
+        Returns:
+            Shape `(n, *features)`.
+
+        Raises:
+            ValueError: if the model has no condition.
+        """
+        z = self.encode(x, batch_size, condition=from_condition)
+        return self.decode(z, batch_size, condition=to_condition)
+
+    def score(self, x, y=None, batch_size: int = 128, condition=None) -> np.ndarray:
         """Returns a score of how usual x is, without randomness, `(n,)`, in nats.
 
         It is log p(x|z) + log p(z) - log q(z|x) at the posterior mean, with the
@@ -98,16 +148,18 @@ class Inference(Flow):
             x: data, `(n, *features)`.
             y: the target, where it is not x. A stream of `(x, y)` brings its own.
             batch_size: rows per compiled call.
+            condition: what is given beside x, one for all rows or one for each.
         """
         return self.compiled_inference(
             "score",
-            self.score_given,
+            self.of_inputs(self.score_given),
             x,
             self.input_features,
             batch_size,
             y=y,
             target_features=self.target_features,
             check=self.check_target,
+            condition=condition,
         )
 
     def check_target(self, x, y=None) -> None:
@@ -123,17 +175,22 @@ class Inference(Flow):
         if y is None and self.own_target:
             warn_of_target()
 
-    def score_given(self, x, y=None) -> Tensor:
+    def score_given(self, x, y=None, given: Given = NOTHING) -> Tensor:
         """Returns `score` of the tensor x, and of the target y where it is not x, as a tensor."""
         target = x if y is None else y
         check_target_shape(target.shape[1:], self.target_features)
-        posterior = self.posterior(x)
+        posterior, prior = self.posterior(x, given=given), self.prior.given(given)
         z, log_qz = posterior.code_and_log_prob()
-        kl = distributions.kl_divergence(posterior, self.prior.distribution(), z, log_qz)
-        return self.likelihood.log_prob(target, self.params_given(z)) - kl
+        kl = distributions.kl_divergence(posterior, prior.distribution(), z, log_qz)
+        return self.likelihood.log_prob(target, self.params_given(z, given=given)) - kl
 
     def sample(
-        self, n: int, seed: int | None = None, batch_size: int = 128, draw: bool = False
+        self,
+        n: int,
+        seed: int | None = None,
+        batch_size: int = 128,
+        draw: bool = False,
+        condition=None,
     ) -> np.ndarray:
         """Returns the means of p(x|z) at `n` draws of the prior, `(n, *features)`.
 
@@ -142,15 +199,24 @@ class Inference(Flow):
             seed: makes draws repeatable, those of x with the same `batch_size`.
             batch_size: rows per compiled call.
             draw: whether to draw x too, with the noise of the likelihood.
+            condition: what is given, one for all or one for each of the n.
         """
         self.check_built("sample")
         if not is_count(n):
             raise ValueError(f"sample needs a number of at least 1; received {n!r}.")
-        z = self.prior.sample(int(n), seed=plain(seed))
-        return draws.decode(self, z, seed, batch_size) if draw else self.decode(z, batch_size)
+        z = draws.codes(self, int(n), plain(seed), condition)
+        if draw:
+            return draws.decode(self, z, seed, batch_size, condition)
+        return self.decode(z, batch_size, condition=condition)
 
     def interpolate(
-        self, start, end, n_steps: int = 10, batch_size: int = 128, spherical: bool = False
+        self,
+        start,
+        end,
+        n_steps: int = 10,
+        batch_size: int = 128,
+        spherical: bool = False,
+        condition=None,
     ) -> np.ndarray:
         """Decodes the ways between codes of data, both ends included.
 
@@ -162,11 +228,13 @@ class Inference(Flow):
             n_steps: codes on each way.
             batch_size: rows per compiled call.
             spherical: whether to go along arcs, on which the norm changes evenly.
+            condition: what is given on the ways, one for all or one for each of the n.
 
         Returns:
             Shape `(n, n_steps, *features)`.
         """
-        z_start, z_end = self.encode(start, batch_size), self.encode(end, batch_size)
+        z_start = self.encode(start, batch_size, condition=condition)
+        z_end = self.encode(end, batch_size, condition=condition)
         if z_start.shape != z_end.shape:
             raise ValueError(f"start has {len(z_start)} samples, but end has {len(z_end)}.")
         if spherical or self.on_sphere():
@@ -175,7 +243,10 @@ class Inference(Flow):
             z = z.reshape(*z.shape[:2], *self.latent_shape)
         else:
             z = np.linspace(z_start, z_end, n_steps, axis=1)
-        decoded = self.decode(z.reshape(-1, *self.latent_shape), batch_size)
+        if condition is not None:
+            rows = self.beside(inference=True).read({"condition": condition}, len(z))
+            condition = Rows({k: np.repeat(row, n_steps, axis=0) for k, row in rows.items()})
+        decoded = self.decode(z.reshape(-1, *self.latent_shape), batch_size, condition=condition)
         return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
 
     def on_sphere(self) -> bool:
@@ -183,15 +254,23 @@ class Inference(Flow):
         return encoders.get(self.encoder).posterior_class.support == "sphere"
 
     def log_likelihood(
-        self, x, n_samples: int = 5000, y=None, seed: int | None = None, batch_size: int = 100
+        self,
+        x,
+        n_samples: int = 5000,
+        y=None,
+        seed: int | None = None,
+        batch_size: int = 100,
+        condition=None,
     ) -> evaluation.LogLikelihood:
-        """Estimates log p(x) by importance sampling, see `keras_vae.evaluation.log_likelihood`."""
-        return evaluation.log_likelihood(self, x, n_samples, y, seed, batch_size)
+        """Estimates log p(x|c) by importance sampling, see `evaluation.log_likelihood`."""
+        return evaluation.log_likelihood(self, x, n_samples, y, seed, batch_size, condition)
 
-    def active_units(self, x, threshold: float = 0.01, batch_size: int = 128) -> int:
+    def active_units(
+        self, x, threshold: float = 0.01, batch_size: int = 128, condition=None
+    ) -> int:
         """Counts the latent dimensions in use, see `keras_vae.evaluation.active_units`."""
-        return evaluation.active_units(self, x, threshold, batch_size)
+        return evaluation.active_units(self, x, threshold, batch_size, condition)
 
-    def kl_per_dimension(self, x, batch_size: int = 128) -> np.ndarray:
+    def kl_per_dimension(self, x, batch_size: int = 128, condition=None) -> np.ndarray:
         """Returns the mean KL of each latent dimension, `latent_shape`, in nats."""
-        return evaluation.kl_per_dimension(self, x, batch_size)
+        return evaluation.kl_per_dimension(self, x, batch_size, condition)

@@ -136,7 +136,8 @@ class Saving(Flow):
     def get_config(self) -> dict:
         check_format()
         check_classes(flatten_layers(self))
-        names = ("encoder", "decoder", "likelihood", "prior", "objective", "regularizer")
+        names = ["encoder", "decoder", "likelihood", "prior", "objective", "regularizer"]
+        names += [] if self.condition is None else ["condition"]
         parts = {k: keras.saving.serialize_keras_object(getattr(self, k)) for k in names}
         strength = {
             name: keras.saving.serialize_keras_object(value)

@@ -2,12 +2,12 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 from keras import ops
 
-from keras_vae import backend, encoders, likelihoods, objectives, priors
+from keras_vae import backend, conditions, encoders, likelihoods, objectives, priors
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import check_parts, check_regularizer, connect
 from keras_vae.model.fitting import Fitting
@@ -52,9 +52,13 @@ class VAE(Fitting, Inference, Saving):
             `reconstruction`, `params` and the encoder's outputs, `z_mean`,
             `z_log_var` and `z`) to a scalar or one value per sample.
         regularization_strength: weight of the regularizer.
+        condition: what is given beside x: one of `keras_vae.conditions`, a layer from it to
+            a vector, or a dict of these by name. Its vector e(c) joins the features before
+            the posterior's head and z before the decoder, or goes to networks of two inputs.
 
     Call arguments:
-        x: data of shape `(batch, *features)`.
+        x: data of shape `(batch, *features)`; with a condition a dict
+            `{"x": x, "condition": c}`.
         latent: whether to return the latents too.
 
     Returns:
@@ -91,6 +95,7 @@ class VAE(Fitting, Inference, Saving):
         objective=None,
         regularizer: Callable | None = None,
         regularization_strength: float = 1.0,
+        condition=None,
         **kwargs,
     ):
         # Inputs come as they are: floats are cast where they enter the encoder.
@@ -100,7 +105,9 @@ class VAE(Fitting, Inference, Saving):
         self.likelihood = likelihoods.get(likelihood)
         self.prior = priors.get(prior)
         self.objective = objectives.from_arguments(objective, beta, kl_divergence)
-        check_parts(encoder, decoder, self.prior, self.objective)
+        self.condition = conditions.get(condition)
+        parts = (self.likelihood, self.prior, self.objective, self.condition)
+        check_parts(encoder, decoder, *parts)
         check_regularizer(regularizer)
         self.regularizer = regularizer
         self.loss_weights = loss_weight.LossWeights()
@@ -157,11 +164,13 @@ class VAE(Fitting, Inference, Saving):
             self._build(input_shape)
 
     def _build(self, input_shape):
+        input_shape, size = self.build_condition(input_shape)
         parts = (self.encoder, self.decoder, self.prior, self.likelihood, self.objective)
-        latent_shape, self.target_features = connect(*parts, input_shape)
+        latent_shape, self.target_features = connect(*parts, input_shape, size)
         self._set_latent_shape(latent_shape)
         self.input_features = tuple(input_shape[1:])
         self.prior.connect(self._posterior_again, self.input_features)
+        self.prior.condition_size = size
         if not self.prior.built:
             self.prior.build((None, *self.latent_shape))
         if not self.likelihood.built:
@@ -182,14 +191,17 @@ class VAE(Fitting, Inference, Saving):
 
     def call(self, x, latent=False, training=None) -> Tensor | dict[str, Tensor]:
         training = bool(training)
+        x, given = self.split(x, training)
         if not (latent or in_step.get()):
-            return self.mean_given(self.posterior_mean(x, training), training)
-        latents = self._latents(x, training)
+            return self.mean_given(self.posterior_mean(x, training, given), training, given)
+        latents = self._latents(x, given, training)
         if not in_step.get():
-            mean = self.mean_given(latents["z_mean"], training)
+            mean = self.mean_given(latents["z_mean"], training, given)
             return {"reconstruction": mean, **latents}
-        params = self.params_given(latents["z"], training)
-        return {"reconstruction": self.likelihood.mean(params), "params": params, **latents}
+        params = self.params_given(latents["z"], training, given)
+        reconstruction = self.likelihood.mean(params)
+        outputs = {"reconstruction": reconstruction, "params": params}
+        return {**outputs, **latents, **given.as_outputs()}
 
     # Training
 
@@ -214,7 +226,8 @@ class VAE(Fitting, Inference, Saving):
         For a training loop of your own: `loss = vae.compute_loss(x)`.
 
         Args:
-            x: data of shape `(batch, *features)`.
+            x: data of shape `(batch, *features)`, or a dict of it and of what is given
+                beside it, `condition` and `labels`.
             y: the target, where it is not x.
             y_pred: what a step's `call` returned; by default the model is called.
             sample_weight: one weight per sample, or `None`.
@@ -236,12 +249,13 @@ class VAE(Fitting, Inference, Saving):
             )
         # Before any second pass, which would clear them.
         penalties = list(self.losses)
+        inputs, x = x, x["x"] if isinstance(x, Mapping) else x
         target = x if y is None else y
         check_target_shape(target.shape[1:], self.target_features)
         weights = ops.ones(ops.shape(target)[:1]) if sample_weight is None else sample_weight
         weights = ops.reshape(ops.cast(weights, "float32"), (-1,))
         step = self._advance_step(training)
-        forward = self._forward(x, target, y_pred, weights, step, bool(training))
+        forward = self.forward_pass(inputs, target, y_pred, weights, step, bool(training))
         token = mode.set(bool(training))
         try:
             with likelihood_updates.during(training, forward, self.objective, weights):
@@ -258,24 +272,6 @@ class VAE(Fitting, Inference, Saving):
         loss = means["loss"] = means["loss"] + penalty
         self._track(means, ops.sum(weights))
         return backend.before_updates(loss) / backend.num_replicas()
-
-    def _forward(self, x, target, outputs, weights, step, training):
-        """Returns what an objective is computed from."""
-        return objectives.Forward(
-            x=self._encoder_input(x),
-            target=target,
-            params=outputs["params"],
-            z=outputs["z"],
-            posterior=self._posterior_of(outputs),
-            prior=self.prior,
-            likelihood=self.likelihood,
-            sample_weight=weights / ops.maximum(ops.sum(weights), 1e-12),
-            decode=functools.partial(self._params_again, training=training),
-            log_qz=outputs.get("z_log_prob"),
-            step=step,
-            data_size=self.data_size,
-            training=training,
-        )
 
     def _track(self, means, total_weight):
         for tracker in (

@@ -6,6 +6,7 @@ from typing import Self
 
 import keras
 
+from keras_vae.conditions import Categories, Condition
 from keras_vae.objectives import loss_weight
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_part import LossPart
@@ -53,6 +54,7 @@ class Objective(LossPart):
         term_names: names of the terms beyond the loss, the reconstruction and
             the KL.
         n_draws: how many draws of z per input it takes; `None` for the encoder's.
+        n_classes: how many conditions each row stands for, where it goes through all classes.
         computes_by_row: whether rows of weight zero behind the others change nothing, the
             noise of these included. Each class says it for itself.
         needs_data_size: whether it asks for the size of the data set.
@@ -64,6 +66,7 @@ class Objective(LossPart):
     """
 
     n_draws: int | None = None
+    n_classes: int = 1
     beta: loss_weight.Weight | None = None
 
     def __new__(cls, *args, **kwargs):
@@ -93,6 +96,11 @@ class Objective(LossPart):
     def parts(self) -> tuple[LossPart, ...]:
         """Returns the objective and its penalties."""
         return (self, *self.own_penalties, *self.penalties)
+
+    def classes_of(self, condition: Condition | None) -> Categories | None:
+        """Returns the classes that labels are of, `None` where no part learns from labels."""
+        found = (part.own_classes(condition) for part in self.parts())
+        return next((classes for classes in found if classes is not None), None)
 
     @property
     def own_terms(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from keras_vae.conditions import NOTHING, Given
 from keras_vae.objectives.terms import kl_divergence, per_sample
 from keras_vae.typing import Tensor
 
@@ -26,6 +27,8 @@ class Forward:
         step: the training step, where the objective `needs_step`.
         data_size: number of samples in the data set, where it `needs_data_size`.
         training: the mode in which the step's layers run: whoever calls one says it.
+        given: what a condition gives.
+        labels: the class of each row, -1 where it is unknown, `(batch,)`; or `None`.
     """
 
     x: Any
@@ -41,6 +44,8 @@ class Forward:
     step: Any = None
     data_size: Any = None
     training: bool = False
+    given: Given = NOTHING
+    labels: Any = None
 
     def log_posterior(self) -> Tensor:
         """Returns log q(z|x) of the draws in nats, `(batch,)` or `(n_samples, batch)`."""

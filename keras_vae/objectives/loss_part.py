@@ -8,6 +8,7 @@ from typing import Self
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_vae.conditions import Categories, Condition
 from keras_vae.distributions.base import Distribution
 from keras_vae.objectives import loss_weight
 from keras_vae.objectives.forward import Forward
@@ -74,6 +75,14 @@ class LossPart(keras.layers.Layer):
                 f"{latent_shape}. Take another objective, such as keras_vae.objectives.ELBO, or "
                 "latent_dim. One of your own says that it can: takes_grids = True in its class."
             )
+
+    def own_classes(self, condition: Condition | None) -> Categories | None:
+        """Returns the classes that labels are of, where the part learns from labels.
+
+        Args:
+            condition: the model's condition.
+        """
+        return None
 
     # Weights of the loss
 

@@ -39,7 +39,7 @@ class MMD(Penalty):
     def terms(self, forward) -> dict:
         z, weight = forward.z, forward.sample_weight
         n_draws = z.shape[0] if len(z.shape) == 3 else 1
-        prior_z = forward.prior.sample(n_draws * ops.shape(weight)[0])
+        prior_z = forward.prior.sample_rows(n_draws, ops.shape(weight)[0])
         # As many of them count as of the codes.
         index = ops.cumsum(ops.ones_like(prior_z[:, 0], dtype="int32")) - 1
         counts = ops.cast(index < n_draws * ranks(weight)[1], "float32")

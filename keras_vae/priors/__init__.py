@@ -2,6 +2,10 @@
 
 from keras_vae.distributions.tfp import is_distribution
 from keras_vae.priors.base import Prior
+from keras_vae.priors.conditional import ConditionalPrior, PriorGiven
+from keras_vae.priors.conditional_mixture import ConditionalMixture
+from keras_vae.priors.conditional_normal import ConditionalNormal
+from keras_vae.priors.conditional_real_nvp import ConditionalRealNVP
 from keras_vae.priors.from_distribution import FromDistribution
 from keras_vae.priors.gaussian_mixture import GaussianMixture
 from keras_vae.priors.real_nvp import RealNVP
@@ -11,9 +15,14 @@ from keras_vae.priors.vamp import VampPrior
 from keras_vae.saving.identifiers import resolve
 
 __all__ = [
+    "ConditionalMixture",
+    "ConditionalNormal",
+    "ConditionalPrior",
+    "ConditionalRealNVP",
     "FromDistribution",
     "GaussianMixture",
     "Prior",
+    "PriorGiven",
     "RealNVP",
     "StandardNormal",
     "UniformOnSphere",
@@ -22,6 +31,9 @@ __all__ = [
 ]
 
 NAMES = {
+    "conditional_mixture": ConditionalMixture,
+    "conditional_normal": ConditionalNormal,
+    "conditional_real_nvp": ConditionalRealNVP,
     "gaussian_mixture": GaussianMixture,
     "real_nvp": RealNVP,
     "standard_normal": StandardNormal,

@@ -2,7 +2,9 @@
 
 import abc
 from collections.abc import Callable
+from typing import Any
 
+from keras_vae.conditions import Given
 from keras_vae.distributions.base import Distribution
 from keras_vae.saving.seeded_layer import SeededLayer
 from keras_vae.typing import Tensor
@@ -47,8 +49,11 @@ class Prior(SeededLayer, abc.ABC):
             sphere, `None` for one that follows the posterior.
         takes_grids: whether codes may be other than vectors.
         event_shape: the shape of one code, such as `(latent_dim,)`, once built.
+        condition_size: how many numbers the VAE's condition has, which it says before it
+            builds the prior; 0 without one. See `keras_vae.priors.ConditionalPrior`.
     """
 
+    condition_size: int = 0
     support: str | None = "real"
     takes_grids: bool = False
     event_shape: tuple[int, ...]
@@ -69,6 +74,10 @@ class Prior(SeededLayer, abc.ABC):
     def distribution(self) -> Distribution:
         """Returns p(z) of the weights as they are now."""
 
+    def given(self, given: Given) -> Any:
+        """Returns p(z|c) for what a condition gives; p(z), the prior itself, by default."""
+        return self
+
     def log_prob(self, z) -> Tensor:
         """Returns log p(z) in nats, of the shape of `z` without the axes of the code."""
         return self.distribution().log_prob(z)
@@ -76,6 +85,10 @@ class Prior(SeededLayer, abc.ABC):
     def sample(self, n: int, seed: int | None = None) -> Tensor:
         """Returns `n` draws, of shape `(n, *event_shape)`; a `seed` makes them repeatable."""
         return self.distribution().sample(n, self.seed_generator if seed is None else plain(seed))
+
+    def sample_rows(self, n: int, batch, seed=None) -> Tensor:
+        """Returns `n` draws for each row of a batch, `(n * batch, *event_shape)`."""
+        return self.sample(n * batch, seed)
 
     def check_posterior(self, posterior: type[Distribution]) -> None:
         """Raises a ValueError if the prior makes no sense with this class of posterior."""

@@ -1,5 +1,7 @@
 """RealNVP prior: a normal carried through affine coupling layers, learned with the model."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -54,11 +56,20 @@ class RealNVP(Prior):
                 2 * self.latent_dim, kernel_initializer="zeros", dtype="float32"
             )
             network = Stack([*hidden, last], dtype="float32")
-            network.build((None, self.latent_dim))
+            network.build((None, self.latent_dim + self.n_given))
             self.networks.append(network)
 
-    def _shift_and_log_scale(self, i, kept, keep):
-        outputs = self.networks[i](ops.reshape(kept, (-1, self.latent_dim)))
+    @property
+    def n_given(self) -> int:
+        """How many numbers the networks see beside the code."""
+        return 0
+
+    def _shift_and_log_scale(self, i, kept, keep, vector):
+        inputs = kept
+        if vector is not None:
+            vector = ops.broadcast_to(vector, (*ops.shape(kept)[:-1], vector.shape[-1]))
+            inputs = ops.concatenate([kept, vector], axis=-1)
+        outputs = self.networks[i](ops.reshape(inputs, (-1, self.latent_dim + self.n_given)))
         outputs = ops.reshape(outputs, (*ops.shape(kept)[:-1], 2 * self.latent_dim))
         shift, log_scale = ops.split(outputs, 2, axis=-1)
         return (1.0 - keep) * shift, (1.0 - keep) * ops.tanh(log_scale)
@@ -66,23 +77,28 @@ class RealNVP(Prior):
     def _keep(self, i):
         return ops.array(np.arange(self.latent_dim) % 2 == i % 2, "float32")
 
-    def distribution(self) -> distributions.Transformed:
-        standard = distributions.StandardNormal(self.event_shape)
-        return distributions.Transformed(standard, self._from_standard, self._to_standard)
+    def distribution(self) -> distributions.Distribution:
+        return self.transformed(distributions.StandardNormal(self.event_shape))
 
-    def _to_standard(self, z):
+    def transformed(self, base, vector=None) -> distributions.Transformed:
+        """Returns a base carried through the layers, whose networks see a vector of each row."""
+        forward = functools.partial(self._from_standard, vector=vector)
+        inverse = functools.partial(self._to_standard, vector=vector)
+        return distributions.Transformed(base, forward, inverse)
+
+    def _to_standard(self, z, vector):
         log_det = 0.0
         for i in range(self.n_layers):
             keep = self._keep(i)
-            shift, log_scale = self._shift_and_log_scale(i, keep * z, keep)
+            shift, log_scale = self._shift_and_log_scale(i, keep * z, keep, vector)
             z = (z - shift) * ops.exp(-log_scale)
             log_det = log_det - ops.sum(log_scale, axis=-1)
         return z, log_det
 
-    def _from_standard(self, z):
+    def _from_standard(self, z, vector):
         for i in reversed(range(self.n_layers)):
             keep = self._keep(i)
-            shift, log_scale = self._shift_and_log_scale(i, keep * z, keep)
+            shift, log_scale = self._shift_and_log_scale(i, keep * z, keep, vector)
             z = z * ops.exp(log_scale) + shift
         return z
 

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import distributions
+from keras_vae.conditions import NOTHING, Given
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.priors.base import Prior
 from keras_vae.saving.registry import serializable
@@ -79,7 +80,7 @@ class VampPrior(Prior):
         """Is told of the encoder by the VAE that builds it.
 
         Args:
-            posterior_of: from inputs, `(n, *features)`, to their posterior.
+            posterior_of: from inputs, `(n, *features)`, and what is given to their posterior.
             input_features: shape of one input.
         """
         if self.pseudo_inputs is not None and self.pseudo_inputs.shape[1:] != input_features:
@@ -99,14 +100,21 @@ class VampPrior(Prior):
         start = noise if self.pseudo_inputs is None else _Constant(self.pseudo_inputs)
         shape = (self.n_components, *self._input_features)
         self.inputs = self.add_weight(shape, start, name="pseudo_inputs")
+        if self.condition_size:
+            # The condition of each pseudo-input is learned too: p(z) does not depend on c.
+            shape = (self.n_components, self.condition_size)
+            normal = keras.initializers.RandomNormal(stddev=0.1)
+            self.vectors = self.add_weight(shape, normal, name="pseudo_conditions")
 
     def distribution(self) -> distributions.Mixture:
         assert self._posterior_of is not None  # or `build` had raised
         inputs = ops.convert_to_tensor(self.inputs)
         # The encoder sees each pseudo-input once, whatever is drawn.
-        components = self._posterior_of(
-            bounded(inputs, *self.value_range) if self.value_range else inputs
-        )
+        inputs = bounded(inputs, *self.value_range) if self.value_range else inputs
+        given = NOTHING
+        if self.condition_size:
+            given = Given(vector=ops.convert_to_tensor(self.vectors))
+        components = self._posterior_of(inputs, given)
         return distributions.Mixture(ops.zeros((self.n_components,)), components)
 
     def get_build_config(self) -> None:

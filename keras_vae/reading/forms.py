@@ -69,6 +69,24 @@ def as_data(name: str, data) -> Any:
     return data
 
 
+def as_labels(name: str, data) -> np.ndarray:
+    """Returns numbers, strings or `None`, one or many, in any form of arrays, as an array."""
+    if isinstance(data, (list, tuple)):
+        flat = keras.tree.flatten(data)
+        is_text = any(value is None or isinstance(value, (str, bytes)) for value in flat)
+        return np.array(data, object if is_text else None)
+    if isinstance(data, (str, bytes)) or data is None:
+        return np.array(data, object)
+    if hasattr(data, "to_numpy"):
+        return np.asarray(data.to_numpy())
+    if not hasattr(data, "shape") and hasattr(data, "__iter__"):
+        raise TypeError(
+            f"{name} must be an array with a row for each of x; received {data!r}. A stream brings "
+            'its own: let its batches be dicts {"x": ..., "condition": ...}.'
+        )
+    return as_numpy(name, data)
+
+
 def as_numpy(name: str, data) -> np.ndarray:
     """Returns an array or tensor of any library as NumPy, on whatever device it lies."""
     if type(data).__name__ == "RaggedTensor":

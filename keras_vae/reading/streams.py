@@ -8,11 +8,12 @@ from typing import Any
 
 import keras
 
-from keras_vae.reading.forms import as_data, has_rows
+from keras_vae.reading.batch import Batch, flat, opened, packed
+from keras_vae.reading.forms import as_data, as_labels, has_rows
 from keras_vae.reading.lazy_rows import LazyRows, as_sparse_rows
 
 
-def first_batch(name: str, stream) -> tuple[tuple, Any]:
+def first_batch(name: str, stream) -> tuple[Batch, Any]:
     """Looks at the first batch of a stream.
 
     Args:
@@ -20,8 +21,7 @@ def first_batch(name: str, stream) -> tuple[tuple, Any]:
         stream: a stream of batches.
 
     Returns:
-        The batch as arrays, `(x, y, sample_weight)`, and the stream to hand to
-        Keras, which still begins with it.
+        The batch as arrays, and the stream to hand to Keras, which still begins with it.
 
     Raises:
         ValueError: if the stream is empty or the batch is not of one of the forms.
@@ -44,7 +44,7 @@ def first_batch(name: str, stream) -> tuple[tuple, Any]:
         return arrays, stream
     if iterator is stream:
         return arrays, _checked(name, itertools.chain([batch], iterator))
-    if not isinstance(batch, (list, tuple)) and hasattr(stream, "collate_fn"):
+    if not isinstance(batch, (list, tuple, Mapping)) and hasattr(stream, "collate_fn"):
         # Keras takes a bare tensor of a torch DataLoader for a tuple of its rows.
         stream = copy.copy(stream)
         stream.collate_fn = functools.partial(_collate_to_tuple, stream.collate_fn)
@@ -55,19 +55,19 @@ def _checked(name, batches):
     """Yields tuples of arrays, as Keras takes them of generators, all of one shape of sample."""
     expected = None
     for number, batch in enumerate(batches):
-        arrays = [a for a in as_batch(name, number, batch) if a is not None]
-        shapes = [a.shape[1:] for a in arrays]
+        arrays = as_batch(name, number, batch).by_name()
+        shapes = {key: a.shape[1:] for key, a in arrays.items()}
         expected = expected or shapes
         if shapes != expected:
             raise ValueError(
                 f"Batch {number} of {name} has samples of shape {_listed(shapes)}; those before "
                 f"have {_listed(expected)}."
             )
-        yield tuple(arrays)
+        yield packed(arrays, arrays.values())
 
 
 def _listed(shapes):
-    return " and ".join(map(str, shapes))
+    return " and ".join(map(str, shapes.values()))
 
 
 def _made_dense(name, stream):
@@ -94,33 +94,41 @@ def _empty(name):
     return ValueError(f"{name} is empty: it has no batch.")
 
 
-def as_batch(name: str, number: int, batch) -> tuple:
-    """Returns batch `number` of a stream as `(x, y, sample_weight)`, arrays or `None`."""
+def as_batch(name: str, number: int, batch) -> Batch:
+    """Returns batch `number` of a stream as arrays."""
     where = f"batch {number} of {name}"
-    if isinstance(batch, Mapping):
-        raise ValueError(
-            f"{where} is a dict of {', '.join(map(repr, batch))}, but must be x, (x, y) or (x, y, "
-            "sample_weight). Choose from it: dataset.map(lambda batch: batch[...])."
-        )
     if isinstance(batch, (list, tuple)) and not 1 <= len(batch) <= 3:
         raise ValueError(
             f"{where} has {len(batch)} parts, but must be x, (x, y) or (x, y, sample_weight)."
         )
     x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+    x, beside = opened(where, x)
     arrays = [as_data(where, part) for part in (x, y, weights)]
     if not all(part is None or has_rows(part) for part in arrays):
         raise ValueError(f"{where} must be x, (x, y) or (x, y, sample_weight), each one array.")
     arrays = [part[:] if isinstance(part, LazyRows) else part for part in arrays]
-    sizes = [a.shape[:1] for a in arrays if a is not None]
+    beside = {key: _numbers(f"{key} of {where}", rows) for key, rows in flat(beside).items()}
+    sizes = [a.shape[:1] for a in (*arrays, *beside.values()) if a is not None]
     if len(set(sizes)) > 1:
         raise ValueError(
             f"{where} has parts of {', '.join(str(n[0]) if n else 'no' for n in sizes)} rows."
         )
-    return tuple(arrays)
+    x, y, weights = arrays
+    return Batch(x, y, weights, beside)
 
 
-def stream_batches(name: str, stream) -> Iterator[tuple]:
-    """Yields the batches of a stream as arrays, `(x, y, sample_weight)`, once through.
+def _numbers(name, rows):
+    array = as_labels(name, rows)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} holds {array.dtype} values. A stream gives numbers: of named categories their "
+            "places among the names, vae.condition.read(names)."
+        )
+    return array
+
+
+def stream_batches(name: str, stream) -> Iterator[Batch]:
+    """Yields the batches of a stream as arrays, once through.
 
     Raises:
         ValueError: if the stream is empty or without end, or a batch is not of one of the forms.

@@ -4,10 +4,11 @@ import functools
 from collections.abc import Callable
 
 from keras_vae import backend
+from keras_vae.reading.batch import packed
 from keras_vae.training import policy, rows_of_weight_zero
 
-# The phase, the size of a batch, whether its rows are all filled.
-_Key = tuple[str, int, bool]
+# The phase, the size of a batch, the names of its arrays, whether its rows are all filled.
+_Key = tuple[str, int, tuple[str, ...], bool]
 _Loop = tuple[Callable, Callable]
 # Of each phase and size of a batch; those that were used last are kept.
 _MAX_LOOPS = 4
@@ -32,26 +33,33 @@ class CompiledLoops:
         self.n_steps: dict[_Key, int] = {}
 
     def __call__(
-        self, phase: str, batch_size: int, only_filled: bool, n_steps: int
+        self,
+        phase: str,
+        batch_size: int,
+        names: tuple[str, ...],
+        only_filled: bool,
+        n_steps: int,
     ) -> tuple[Callable, Callable]:
         """Returns the loop of "train" or "test" steps of that size, made when first asked for.
 
         Args:
             phase: "train" or "test".
             batch_size: rows of a step.
+            names: of the arrays of a batch, see `keras_vae.reading.batch.packed`.
             only_filled: whether the rows' weights are ones, but for the row that fills batches up.
             n_steps: steps to be made, which count for whether compiling pays off.
         """
-        key = (phase, batch_size, only_filled)
+        key = (phase, batch_size, names, only_filled)
         self.n_steps[key] = self.n_steps.pop(key, 0) + n_steps  # last, as used last
         loop, made_to_pay_off = self.made.get(key, (None, None))
         pays_off = made_to_pay_off or policy.pays_off(self.model, n_steps, self.n_steps[key])
         if loop is None or pays_off != made_to_pay_off:
             # What is not compiled for its sizes serves them all.
-            loop = self._loop_of_any_size(phase, only_filled) if not pays_off else None
+            loop = self._loop_of_any_size(phase, names, only_filled) if not pays_off else None
             step = self.model.train_step if phase == "train" else self.model.test_step
             if only_filled:
                 step = functools.partial(rows_of_weight_zero.left_alone, step)
+            step = functools.partial(_on_packed, step, names)
             by_xla = [f(self.model) for f in (policy.loops_by_xla, policy.updates_by_xla)]
             loop = loop or backend.compiled_loop(
                 self.model, step, *(pays_off and choice for choice in by_xla)
@@ -61,8 +69,14 @@ class CompiledLoops:
             del self.made[next(used for used in self.n_steps if used in self.made)]
         return loop
 
-    def _loop_of_any_size(self, phase, only_filled):
-        for (made_phase, _, made_filled), (loop, paid_off) in self.made.items():
-            if not paid_off and (made_phase, made_filled) == (phase, only_filled):
+    def _loop_of_any_size(self, phase, names, only_filled):
+        for (made_phase, _, *made_for), (loop, paid_off) in self.made.items():
+            if not paid_off and [made_phase, *made_for] == [phase, names, only_filled]:
                 return loop
         return None
+
+
+def _on_packed(step, names, *args):
+    """Makes a step on the arrays of a batch; before it JAX has a state."""
+    *state, arrays = args
+    return step(*state, packed(names, arrays))

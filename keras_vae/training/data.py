@@ -2,15 +2,18 @@
 
 import math
 import warnings
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_vae.reading import streams
+from keras_vae.reading.batch import Batch, opened, packed
 from keras_vae.reading.forms import as_data, has_rows, in_memory
 from keras_vae.reading.lazy_rows import LazyRows, SparseRows
+from keras_vae.training.beside import Beside
 from keras_vae.validation.arrays import (
     check_array,
     check_sample_weight,
@@ -23,14 +26,6 @@ from keras_vae.validation.arrays import (
 _FIRST_ROWS = 1024
 
 
-class Batch(NamedTuple):
-    """Rows as NumPy arrays, `None` for what there is not."""
-
-    x: np.ndarray
-    y: np.ndarray | None = None
-    sample_weight: np.ndarray | None = None
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingData:
     """What a model is trained or evaluated on.
@@ -40,6 +35,7 @@ class TrainingData:
         x: an array, `LazyRows`, or a stream, which brings all that there is.
         y: the target's rows, `None` where they are those of x.
         sample_weight: one weight per row, or `None`.
+        beside: rows of what is given beside x, by name: conditions and labels.
         first: what is looked at before training: arrays whole, of what is read by batches the
             first rows, of a stream the first batch.
     """
@@ -48,46 +44,81 @@ class TrainingData:
     x: Any
     y: Any = None
     sample_weight: np.ndarray | None = None
+    beside: Mapping = field(default_factory=dict)
     first: Batch
 
     @classmethod
-    def from_user(cls, name: str, x, y=None, sample_weight=None) -> "TrainingData":
+    def from_user(
+        cls,
+        name: str,
+        x,
+        y=None,
+        sample_weight=None,
+        condition=None,
+        labels=None,
+        reader: Beside | None = None,
+        learn: bool = False,
+    ) -> "TrainingData":
         """Reads what a user passes.
 
         Args:
             name: what x is called in errors.
-            x: data in any form that `keras_vae.reading.forms` reads, or a stream of
-                `x`, `(x, y)` or `(x, y, sample_weight)`.
+            x: data in any form that `keras_vae.reading.forms` reads, a stream of
+                `x`, `(x, y)` or `(x, y, sample_weight)`, or a dict of `x`, and
+                `condition` or `labels`; a stream's x may be such a dict.
             y: the target, or `None` where it is x.
             sample_weight: one weight per sample, or `None`.
+            condition: what is given beside x, or `None`.
+            labels: what is known of the classes, or `None`.
+            reader: what reads the two.
+            learn: whether these are data to train on.
 
         Raises:
             TypeError: if x is in none of the forms.
             ValueError: if the parts are not of one number of rows, or a stream gets more parts.
         """
+        reader = reader or Beside()
         y_is_x = y is x
+        x, beside = opened(name, x, condition=condition, labels=labels)
         x, weights = as_data(name, x), as_data("sample_weight", sample_weight)
         y = x if y_is_x else as_data(f"the target of {name}", y)
         if has_rows(x):
             _check_rows(name, x, y, weights)
+            rows = reader.read(beside, len(x), learn) if x.shape else {}
             first_x = _first_rows(x)
-            first = Batch(first_x, first_x if y is x else _first_rows(y), weights)
+            first_y = first_x if y is x else _first_rows(y)
             # Keras drops the weights of data that has no target.
             y = x if y is None and weights is not None else y
-            return cls(name=name, x=x, y=y, sample_weight=weights, first=first)
-        for given, what in ((y, "y"), (weights, "sample_weight")):
+            first = Batch(first_x, first_y, weights, rows)
+            return cls(name=name, x=x, y=y, sample_weight=weights, beside=rows, first=first)
+        for given, what in (
+            (y, "y"),
+            (weights, "sample_weight"),
+            *((v, k) for k, v in beside.items()),
+        ):
             if given is not None:
                 raise ValueError(
                     f"{name} is a stream, which brings its own {what}: let its batches be (x, y) "
-                    f"or (x, y, sample_weight), and pass no {what}."
+                    "or (x, y, sample_weight), whose x may be a dict of 'x', 'condition' and "
+                    f"'labels', and pass no {what}."
                 )
         batch, stream = streams.first_batch(name, x)
-        return cls(name=name, x=stream, first=Batch(*batch))
+        reader.check(batch.beside, len(batch.x), learn)
+        return cls(name=name, x=stream, first=batch)
+
+    def by_name(self) -> dict:
+        """Returns all that there is by name: x, what is beside it, y and the sample weights."""
+        return Batch(self.x, self.y, self.sample_weight, self.beside).by_name()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of `arrays`."""
+        return tuple(self.by_name())
 
     @property
     def arrays(self) -> tuple:
-        """x, y and the sample weights, without those that there are not."""
-        return tuple(a for a in (self.x, self.y, self.sample_weight) if a is not None)
+        """The rows of all that there is, in the order of `names`."""
+        return tuple(self.by_name().values())
 
     @property
     def has_rows(self) -> bool:
@@ -164,15 +195,16 @@ class TrainingData:
         return n if weights is None else int(np.count_nonzero(weights[:n]))
 
     def part(self, start: int | None = None, stop: int | None = None) -> tuple:
-        """Returns rows of `arrays`."""
-        return tuple(array[start:stop] for array in self.arrays)
+        """Returns rows as Keras takes them: `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
+        return packed(self.names, (array[start:stop] for array in self.arrays))
 
 
-def validation_data(data) -> TrainingData:
+def validation_data(data, reader: Beside) -> TrainingData:
     """Reads `validation_data` in any form that Keras takes."""
     parts = tuple(data) if isinstance(data, list) else data
-    parts = keras.utils.unpack_x_y_sample_weight(parts)
-    return TrainingData.from_user("the validation x", *parts)
+    parts = (parts,) if isinstance(parts, Mapping) else parts
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(parts)
+    return TrainingData.from_user("the validation x", x, y, weights, reader=reader)
 
 
 def warn_of_target() -> None:

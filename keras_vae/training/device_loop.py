@@ -176,6 +176,7 @@ def evaluate(
 class _Rows(NamedTuple):
     """Arrays on the device, the row that fills batches up, and whether it alone has a weight."""
 
+    names: tuple
     arrays: tuple
     filler: int | None
     only_filled: bool
@@ -183,9 +184,9 @@ class _Rows(NamedTuple):
     @classmethod
     def of(cls, data, filled) -> Self:
         filler = len(data.x) if filled else None
-        arrays = data.arrays if filler is None else last_batch.with_row_of_weight_zero(data)
+        rows = data.by_name() if filler is None else last_batch.with_row_of_weight_zero(data)
         only_filled = filler is not None and data.sample_weight is None
-        return cls(backend.on_device(arrays), filler, only_filled)
+        return cls(tuple(rows), backend.on_device(tuple(rows.values())), filler, only_filled)
 
 
 def _loop(vae, phase, plan, rows, start, stop, orders=None):
@@ -194,7 +195,7 @@ def _loop(vae, phase, plan, rows, start, stop, orders=None):
     batch_size = plan.rows_per_step if is_training else plan.rows_per_validation_step
     orders = orders or itertools.repeat(np.arange(start, stop))
     n_steps = plan.epochs * math.ceil((stop - start) / batch_size)
-    compiled = vae.compiled_loops(phase, batch_size, rows.only_filled, n_steps)
+    compiled = vae.compiled_loops(phase, batch_size, rows.names, rows.only_filled, n_steps)
     return DeviceLoop(compiled, batch_size, rows.arrays, stop - start, orders, rows.filler)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras_vae import backend, encoders
 from keras_vae.backend import keras_internals
 from keras_vae.likelihoods import FromFunction
+from keras_vae.reading.batch import Batch
 from keras_vae.training.data import TrainingData
 
 _FOLDERS = (
@@ -34,7 +35,8 @@ def is_filled(vae: keras.Model) -> bool:
     That needs all that is computed before the mean over the batch to be computed row by row.
     It is so of the parts known here; of others nobody knows.
     """
-    parts = (vae.encoder, vae.decoder, vae.likelihood, vae.prior)
+    parts = [vae.encoder, vae.decoder, vae.likelihood, vae.prior]
+    parts += [] if vae.condition is None else [vae.condition]
     layers = [layer for part in parts for layer in keras_internals.flatten_layers(part)]
     return (
         backend.COMPILES_EACH_SHAPE
@@ -78,9 +80,10 @@ def _computes_by_row(layer):
     )
 
 
-def with_row_of_weight_zero(data: TrainingData) -> tuple:
-    """Returns `(x, y, weights)`, whose row `len(x)` is the last of x and y, of weight zero."""
+def with_row_of_weight_zero(data: TrainingData) -> dict:
+    """Returns all rows by name, whose row `len(x)` is the last of each, of weight zero."""
     x, weights = data.x, data.sample_weight
     weights = np.ones(len(x), "float32") if weights is None else backend.as_floatx(weights)
     target = x if data.y is None else data.y
-    return x, target, np.concatenate([weights, np.zeros_like(weights[:1])])
+    weights = np.concatenate([weights, np.zeros_like(weights[:1])])
+    return Batch(x, target, weights, data.beside).by_name()

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_vae import backend
+from keras_vae.reading.batch import packed
 from keras_vae.reading.lazy_rows import LazyRows
 from keras_vae.training.data import TrainingData
 from keras_vae.training.fit_plan import FitPlan
@@ -56,11 +57,14 @@ class NextOrder(keras.callbacks.Callback):
 class Batches(keras.utils.PyDataset):
     """Batches of arrays or `LazyRows`, with the rows in the order that `order` holds."""
 
-    def __init__(self, arrays: tuple, batch_size: int, start: int = 0, stop: int | None = None):
+    def __init__(
+        self, data: TrainingData, batch_size: int, start: int = 0, stop: int | None = None
+    ):
         super().__init__()
-        self.arrays = tuple(a if _is_lazy(a) else backend.as_floatx(a) for a in arrays)
+        self.names = data.names
+        self.arrays = tuple(a if _is_lazy(a) else backend.as_floatx(a) for a in data.arrays)
         self.batch_size = batch_size
-        self.order = np.arange(len(arrays[0]))[start:stop]
+        self.order = np.arange(len(data.x))[start:stop]
 
     def __len__(self):
         return math.ceil(len(self.order) / self.batch_size)
@@ -70,7 +74,7 @@ class Batches(keras.utils.PyDataset):
         # What is x and target at once is read once.
         read = {id(array): array for array in self.arrays}
         read = {key: backend.as_floatx(array[rows]) for key, array in read.items()}
-        return tuple(read[id(array)] for array in self.arrays)
+        return packed(self.names, (read[id(array)] for array in self.arrays))
 
 
 def _is_lazy(array):
@@ -79,9 +83,11 @@ def _is_lazy(array):
 
 def for_keras(data: TrainingData, batch_size: int) -> tuple:
     """Returns x, y and sample weights as Keras takes them: `LazyRows` as batches."""
+    if not data.has_rows:
+        return data.x, None, None
     if not data.is_lazy:
-        return data.x, data.y, data.sample_weight
-    return Batches(data.arrays, batch_size), None, None
+        return keras.utils.unpack_x_y_sample_weight(data.part())
+    return Batches(data, batch_size), None, None
 
 
 def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
@@ -92,14 +98,14 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
         changed["validation_data"] = for_keras(plan.validation_data, size)
     if not data.is_lazy and (plan.shuffle is not True or not can_be_ordered(vae, data, plan)):
         changed["validation_split"] = plan.validation_split
-        x, y, weights = data.x, data.y, data.sample_weight
+        x, y, weights = for_keras(data, plan.rows_per_step)
         return keras.Model.fit(vae, x, y, sample_weight=weights, **plan.for_keras(**changed))
     n = None
     if plan.splits:
         n = data.n_training_rows(plan.validation_split)
-        held_out = Batches(data.arrays, plan.rows_per_validation_step, start=n)
+        held_out = Batches(data, plan.rows_per_validation_step, start=n)
         changed["validation_data"] = (held_out,) if data.is_lazy else data.part(start=n)
-    batches = Batches(data.arrays, plan.rows_per_step, stop=n)
+    batches = Batches(data, plan.rows_per_step, stop=n)
     ordered = plan.steps_per_epoch is None and not _is_list(plan.callbacks)
     if plan.shuffle is True and ordered:
         callbacks = [NextOrder(batches), *keras.tree.flatten(plan.callbacks or [])]

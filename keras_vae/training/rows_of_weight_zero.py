@@ -3,6 +3,7 @@
 import contextvars
 from typing import Any
 
+import keras
 from keras import ops
 
 # Set while a step runs on rows that all layers can take.
@@ -25,7 +26,7 @@ def replaced(x, y, sample_weight) -> tuple:
     that counts is one that all layers can take. Without one, the rows are zeros.
 
     Args:
-        x: data, `(batch, *features)`.
+        x: data, `(batch, *features)`, or a dict of it and what is given beside it.
         y: the target, or `None` where it is x.
         sample_weight: one weight per sample, or `None`, where nothing is done.
 
@@ -37,7 +38,8 @@ def replaced(x, y, sample_weight) -> tuple:
     weights = ops.cast(ops.convert_to_tensor(sample_weight), "float32")  # booleans too
     counts = ops.reshape(weights > 0.0, (-1,))
     is_first = ops.logical_and(counts, ops.cumsum(ops.cast(counts, "int32")) == 1)
-    x, y = (None if part is None else _filled(part, counts, is_first) for part in (x, y))
+    x = keras.tree.map_structure(lambda part: _filled(part, counts, is_first), x)
+    y = None if y is None else _filled(y, counts, is_first)
     return x, y, sample_weight
 
 

@@ -51,7 +51,7 @@ WRONG = {
     "ragged": ((*TRAIN, "ragged.csv"), "row 2 has 1 cells, not 2"),
     "no images": ((*TRAIN, "empty"), "empty holds no images"),
     "likelihood": ((*NUMBERS, "--likelihood", "x"), "Known names: 'bernoulli', 'categorical'"),
-    "prior": ((*NUMBERS, "--prior", "x"), "Known names: 'gaussian_mixture'"),
+    "prior": ((*NUMBERS, "--prior", "x"), "Known names: 'conditional_mixture'"),
     "posterior": ((*NUMBERS, "--posterior", "x"), "Known names: 'diagonal_normal'"),
     "objective": ((*NUMBERS, "--objective", "x"), "Known names: 'beta_tc_vae'"),
     "beta": ((*NUMBERS, "--beta", "-1"), "beta must be finite and not negative"),

@@ -65,6 +65,7 @@ PARTS = [
         ("objective", kv.objectives),
     )
     for name in registry.NAMES
+    if not issubclass(registry.NAMES[name], kv.priors.ConditionalPrior)
 ]
 # With what else a part goes.
 NEEDS = {"uniform_on_sphere": {"posterior": "von_mises_fisher"},

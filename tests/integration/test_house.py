@@ -14,7 +14,16 @@ FLOORS = [
     {"version", "typing", "validation", "numerics"},
     {"backend", "reading"},
     {"saving", "distributions", "datasets"},
-    {"schedules", "networks", "encoders", "posteriors", "priors", "likelihoods", "objectives"},
+    {
+        "schedules",
+        "networks",
+        "conditions",
+        "encoders",
+        "posteriors",
+        "priors",
+        "likelihoods",
+        "objectives",
+    },
     {"training", "evaluation", "export", "serving"},
     {"model"},
     {"callbacks", "plots", "cli"},
@@ -23,6 +32,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What handles foreign objects: users' data, networks, callbacks and optimizers, and Keras.
 FOREIGN = {
     "backend/keras_internals.py",
+    "conditions/two_inputs.py",
     "cli/app.py",
     "encoders/base.py",
     "model/connect.py",

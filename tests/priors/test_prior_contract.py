@@ -11,10 +11,14 @@ OPTIONS = {
     "real_nvp": {"n_layers": 2, "units": (8,)},
     "gaussian_mixture": {"n_components": 3},
 }
+# Those of a condition have tests of their own: test_conditional_priors.py.
+UNCONDITIONAL = [
+    n for n, c in kv.priors.NAMES.items() if not issubclass(c, kv.priors.ConditionalPrior)
+]
 
 
 class TestNamedPriors(PriorContract):
-    @pytest.fixture(params=in_turn(kv.priors.NAMES))
+    @pytest.fixture(params=in_turn(UNCONDITIONAL))
     def make(self, request):
         name = request.param
         return lambda: kv.priors.NAMES[name](**OPTIONS.get(name, {}))

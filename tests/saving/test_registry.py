@@ -64,10 +64,14 @@ ARGUMENTS = {
     "networks>ConvDecoder": ((8, 8, 1),),
     "networks>DenseDecoder": (5,),
     "schedules>Cyclical": (10,),
+    "conditions>Embedding": (3,),
+    "conditions>OneHot": (["a", "b"],),
 }
 MADE = {
     "model>VAE": recurrent_vae,
     "encoders>VariationalEncoder": lambda: kv.VariationalEncoder(3, recurrent(), "planar_flow"),
+    "conditions>FromLayer": lambda: kv.conditions.FromLayer(recurrent(), (5, 2)),
+    "conditions>Several": lambda: kv.conditions.Several({"digit": kv.conditions.OneHot(10)}),
     "objectives>FactorVAE": lambda: kv.objectives.FactorVAE(
         kv.schedules.Cyclical(10), network=recurrent()
     ),

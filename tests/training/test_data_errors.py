@@ -42,7 +42,7 @@ def ragged(x):
 NO_DATA = {
     "list of inputs": (lambda x: [x, x[:, :3]], r"list of 2, of shapes \(256, 12\), \(256, 3\)"),
     "list of equal inputs": (lambda x: [x, x], r"one array.*concatenate.*np.stack"),
-    "dict of inputs": (lambda x: {"a": x, "b": x}, r"one input and one target; received a dict"),
+    "dict of inputs": (lambda x: {"a": x, "b": x}, r"x is a dict of 'a' .* must be one array"),
     "uneven lists": (lambda x: [[1.0, 0.0], [1.0]], "different lengths"),
     "table": (lambda x: Table(image=x, label=x[:, 0]), r"'image', 'label'.*select_columns"),
     "text in a table": (lambda x: Table(x=x.astype(str)), r"column 'x'.*with_format"),
