@@ -184,7 +184,8 @@ class Condition(SeededLayer, abc.ABC):
         if training and self.unknown > 0.0:
             u = keras.random.uniform(ops.shape(unknown), seed=self.seed_generator)
             unknown = ops.logical_or(unknown, u < self.unknown)
-        return ops.where(ops.expand_dims(unknown, -1), self.unknown_vector, vector)
+        unknown_vector = ops.convert_to_tensor(self.unknown_vector)
+        return ops.where(ops.expand_dims(unknown, -1), unknown_vector, vector)
 
     def given(self, rows, training: bool = False) -> Given:
         """Returns what rows give to the parts of a VAE."""

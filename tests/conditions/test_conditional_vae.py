@@ -22,6 +22,7 @@ def conditional(**kwargs):
 def without_condition(vae, like):
     """Copies the weights of a model with a condition into one without, all but those of e(c)."""
     for old, new in zip(vae.weights, like.weights, strict=True):
+        old = to_numpy(old)
         new.assign(old[: new.shape[0]] if new.shape else old)
 
 
@@ -40,10 +41,11 @@ def test_a_constant_condition_changes_nothing(x, objective):
     for part in ("encoder", "decoder"):
         without_condition(getattr(with_condition, part), getattr(without, part))
     if objective != "elbo":
-        without.encoder.sampler.seed_generator.state.assign(
-            with_condition.encoder.sampler.seed_generator.state
-        )
-        without.prior.seed_generator.state.assign(with_condition.prior.seed_generator.state)
+        for old, new in (
+            (with_condition.encoder.sampler, without.encoder.sampler),
+            (with_condition.prior, without.prior),
+        ):
+            new.seed_generator.state.assign(to_numpy(old.seed_generator.state))
     zeros = np.zeros((256, 2), "float32")
     found = with_condition.evaluate(x, condition=zeros, verbose=0, return_dict=True)
     expected = without.evaluate(x, verbose=0, return_dict=True)
@@ -54,27 +56,35 @@ def test_a_constant_condition_changes_nothing(x, objective):
 
 def test_the_likelihood_of_a_linear_model_is_exact():
     """Log p(x|c) of x = W z + B c + b + σε is that of a normal of covariance W Wᵀ + σ² I."""
-    encoder = kv.VariationalEncoder(2, keras.layers.Identity(), "full_covariance_normal")
-    decoder, sigma = keras.layers.Dense(4), 0.7
-    vae = kv.VAE(
-        encoder, decoder, kv.likelihoods.Gaussian(sigma), condition=kv.conditions.OneHot(3)
-    )
-    vae.compile(keras.optimizers.Adam(0.01))
-    rng = np.random.default_rng(1)
-    c = rng.integers(3, size=2000)
-    z, noise = rng.normal(size=(2000, 2)), rng.normal(size=(2000, 4))
-    w, b = rng.normal(size=(2, 4)), 2 * rng.normal(size=(3, 4))
-    x = (z @ w + b[c] + sigma * noise).astype("float32")
-    vae.fit(x, condition=c, epochs=2, verbose=0)
-    kernel, bias = (to_numpy(v) for v in decoder.weights)
-    covariance = kernel[:2].T @ kernel[:2] + sigma**2 * np.eye(4)
+    rng, sigma = np.random.default_rng(1), 0.7
+    encoder, decoder = kv.VariationalEncoder(2, keras.layers.Identity()), keras.layers.Dense(4)
+    likelihood, condition = kv.likelihoods.Gaussian(sigma), kv.conditions.OneHot(3)
+    vae = kv.VAE(encoder, decoder, likelihood, condition=condition)
+    vae.build((None, 4))
+    # Orthogonal columns, so that the posterior is a diagonal normal: S Wᵀ(x - B c - b) / σ².
+    w = np.linalg.qr(rng.normal(size=(4, 2)))[0] * [1.5, 0.8]
+    b, bias = rng.normal(size=(3, 4)), rng.normal(size=4)
+    decoder.set_weights([np.concatenate([w.T, b]), bias])
+    variance = 1.0 / (1.0 + (w**2).sum(axis=0) / sigma**2)
+    gain = w * variance / sigma**2
+    head = vae.encoder.head
+    head.z_mean_head.set_weights([np.concatenate([gain, -b @ gain]), -bias @ gain])
+    head.z_log_var_head.set_weights([np.zeros((7, 2)), np.log(variance)])
+    c = rng.integers(3, size=20)
+    x = (rng.normal(size=(20, 2)) @ w.T + b[c] + sigma * rng.normal(size=(20, 4))).astype("float32")
+    covariance = w @ w.T + sigma**2 * np.eye(4)
     expected = [
-        stats.multivariate_normal(kernel[2 + k] + bias, covariance).logpdf(row)
-        for row, k in zip(x[:20], c[:20], strict=True)
+        stats.multivariate_normal(b[k] + bias, covariance).logpdf(row)
+        for row, k in zip(x, c, strict=True)
     ]
-    found = vae.log_likelihood(x[:20], 20_000, condition=c[:20], seed=0)
-    np.testing.assert_allclose(found.log_likelihood, expected, atol=0.01 + 3 * 0.02)
-    assert abs(np.mean(found.log_likelihood - expected)) < 0.01
+    found = vae.log_likelihood(x, 50, condition=c, seed=0)
+    np.testing.assert_allclose(found.log_likelihood, expected, atol=1e-4)
+    np.testing.assert_allclose(found.effective_sample_size, 50.0, rtol=1e-3)
+    wrong = vae.log_likelihood(x, 50, condition=(c + 1) % 3, seed=0).log_likelihood
+    assert wrong.mean() < np.mean(expected) - 0.3
+    # The score of an exact posterior's mean ranks as log p(x|c) does, apart from a constant.
+    difference = vae.score(x, condition=c) - expected
+    np.testing.assert_allclose(difference, difference[0], atol=1e-3)
 
 
 CONDITIONS = {
