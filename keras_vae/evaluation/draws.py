@@ -48,7 +48,7 @@ def x_given(vae, z, seed, given=NOTHING) -> Tensor:
 
 def codes(vae, n: int, seed: int | None, condition=None) -> Tensor:
     """Returns n draws of the prior, `(n, *latent_shape)`, each for its row of the condition."""
-    rows = vae.beside(inference=True).read({"condition": condition}, n)
+    rows = vae.beside(inference=True, main="z").read({"condition": condition}, n)
     if not isinstance(vae.prior, ConditionalPrior):
         return vae.prior.sample(n, seed=seed)
     given = vae.condition.given(vae.condition.as_tree(rows))

@@ -61,6 +61,11 @@ class Likelihood(Float32Layer, abc.ABC):
     def can_draw(self) -> bool:
         return type(self).sample is not Likelihood.sample
 
+    @property
+    def adapts(self) -> bool:
+        """Whether it has weights that follow from the batches: an `update` of its own."""
+        return type(self).update is not Likelihood.update
+
     def log_prob(self, target, params, mask=None) -> Tensor:
         """Returns log p(target | params) in nats, summed over a sample's features.
 

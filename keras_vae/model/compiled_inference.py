@@ -8,6 +8,7 @@ import numpy as np
 from keras_vae.backend import COMPILES_EACH_SHAPE, compile_inference
 from keras_vae.reading.batch import packed
 from keras_vae.reading.inference_data import InferenceData, padded
+from keras_vae.training.beside import Beside
 from keras_vae.validation.arguments import check_count
 from keras_vae.validation.arrays import check_float16, check_whole_numbers
 
@@ -42,6 +43,7 @@ class CompiledInference:
         seeds: Callable[[int], np.ndarray] | None = None,
         condition=None,
         main: str = "x",
+        reader: Beside | None = None,
     ) -> np.ndarray:
         """Applies `function` in batches.
 
@@ -67,6 +69,7 @@ class CompiledInference:
                 takes as a last tensor.
             condition: what is given beside x, where the model has a condition.
             main: the name of x, `"x"` or `"z"`.
+            reader: what reads it, by default as the model needs it.
 
         Returns:
             Array of shape `(n, ...)`.
@@ -83,7 +86,7 @@ class CompiledInference:
             return compiled(x)  # the checks below take a tenth of a small model's time
         self.model.check_built(name)
         batch_size = check_count("batch_size", batch_size)
-        read = self.model.beside(inference=True).read
+        read = (reader or self.model.beside(inference=True, main=main)).read
         data = InferenceData(name, x, features, y, target_features, check, condition, read, main)
         parts, n = [], 0
         for number, batch in enumerate(data.batches(batch_size)):

@@ -28,6 +28,8 @@ def check_parts(encoder, decoder, likelihood, prior, objective, condition) -> No
     objective.check_names()
     for part in objective.parts():
         part.check_posterior(posterior)
+        part.check_likelihood(likelihood)
+        part.check_condition(condition)
     if objective.n_draws is not None and not encoder.takes_n_samples:
         raise ValueError(
             f"{type(objective).__name__} needs {objective.n_draws} draws of z per input, which "

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import backend, encoders
-from keras_vae.backend.keras_internals import CACHED_EVALUATION
+from keras_vae.backend.keras_internals import CACHED_EVALUATION, has_compiled_metrics
 from keras_vae.model.flow import Flow
 from keras_vae.model.frozen import inner_optimizer
 from keras_vae.reading.batch import with_beside
@@ -77,6 +77,7 @@ class Fitting(Flow):
         validation_freq=1,
         condition=None,
         labels=None,
+        labelled_per_batch=None,
     ) -> keras.callbacks.History:
         """As `keras.Model.fit`: `fit(x)` reconstructs x, `fit(x, y)` reconstructs y from x.
 
@@ -85,7 +86,8 @@ class Fitting(Flow):
 
         `condition` is what is given beside each row of x, as the model's condition reads it, a
         dict by name of several. `labels` are the classes of the rows, -1, NaN or `None` where
-        unknown, for an objective that learns from them.
+        unknown, for an objective that learns from them; `labelled_per_batch` is how many of
+        each batch are labelled, which then come as often as that takes, where it is not chance.
         """
         refuse_class_weight(class_weight)
         plan = FitPlan(
@@ -101,10 +103,12 @@ class Fitting(Flow):
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
             validation_freq=validation_freq,
+            labelled_per_batch=labelled_per_batch,
         )
         data = TrainingData.from_user(
             "x", x, y, sample_weight, condition, labels, self.beside(), learn=True
         )
+        plan.check_balance(data)
         data = self._checked(data, training=True)
         plan.check_split(data)
         if self.data_size is not None:
@@ -192,6 +196,7 @@ class Fitting(Flow):
         data.check_whole_numbers(self.dtype_of_whole_numbers)
         data.check_target(self.target_features, self.likelihood, allow_nan)
         if training:
+            self._check_metrics()
             self.own_target = data.has_own_target()
             weights = data.first.sample_weight
             is_x = not self.own_target
@@ -201,6 +206,14 @@ class Fitting(Flow):
             warn_of_target()
         device_loop.build(self, data)
         return data
+
+    def _check_metrics(self):
+        if self.goes_through_classes and self.compiled and has_compiled_metrics(self):
+            raise ValueError(
+                f"{type(self.objective).__name__} has a reconstruction of each row for every "
+                "class, which compiled metrics cannot compare with one target. Compile without "
+                "metrics, and judge vae.reconstruct(x, condition=...) instead."
+            )
 
     @property
     def dtype_of_whole_numbers(self) -> str | None:

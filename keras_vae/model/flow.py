@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_vae import encoders
 from keras_vae.backend.second_pass import second_pass
-from keras_vae.conditions import NOTHING, Condition, Given, call_or_join
+from keras_vae.conditions import NOTHING, Condition, Given, call_or_join, tiled
 from keras_vae.likelihoods import Likelihood
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.objectives import Forward, Objective
@@ -58,18 +59,20 @@ class Flow(keras.Model):
     compiled_loops: CompiledLoops
     row_order: RowOrder
 
-    def beside(self, inference: bool = False) -> Beside:
+    def beside(self, inference: bool = False, main: str = "x") -> Beside:
         """Returns what reads the condition and the labels that a user passes.
 
         Args:
             inference: whether this is for a function of the trained model, which takes no labels.
+            main: what it is a function of: `"x"`, whose class a model may guess, or `"z"`.
         """
         if inference:
-            return Beside(condition=self.condition)
+            guesses = self.goes_through_classes and main == "x"
+            return Beside(condition=self.condition, is_guessed=guesses)
         return Beside(
             condition=self.condition,
             classes=self.objective.classes_of(self.condition),
-            is_labelled=self.objective.n_classes > 1,
+            is_labelled=self.goes_through_classes,
         )
 
     def check_built(self, action: str) -> None:
@@ -103,7 +106,11 @@ class Flow(keras.Model):
         Raises:
             ValueError: if the model has a condition and the inputs have none.
         """
+        if in_step.get() and self.goes_through_classes:
+            return self._split_by_class(inputs)
         if not isinstance(inputs, dict):
+            if self.goes_through_classes and main == "x":
+                return self._split_by_guess(inputs)
             if self.condition is not None:
                 raise ValueError(
                     f"The model has a condition, which a call gets beside {main}: "
@@ -111,9 +118,28 @@ class Flow(keras.Model):
                 )
             return inputs, NOTHING
         values = ops.convert_to_tensor(inputs[main])
+        if "condition" not in inputs and self.goes_through_classes:
+            return self._split_by_guess(values)
         if self.condition is None or "condition" not in inputs:
             return values, NOTHING
         return values, self.condition.given(inputs["condition"], training)
+
+    def _split_by_guess(self, x):
+        """Returns x, and what the likeliest class of each row gives."""
+        x = ops.convert_to_tensor(x)
+        logits = self.objective.class_logits(self._encoder_input(x), None, training=False)
+        return x, self.condition.given(ops.argmax(logits, axis=-1))
+
+    @property
+    def goes_through_classes(self) -> bool:
+        """Whether a step takes each row once for each class, the condition being its class."""
+        return self.objective.n_classes > 1
+
+    def _split_by_class(self, inputs):
+        """Returns x, and what each class gives to each of its rows, one class behind the other."""
+        x = ops.convert_to_tensor(inputs["x"] if isinstance(inputs, dict) else inputs)
+        classes = np.arange(self.objective.n_classes, dtype="int32")
+        return x, self.condition.given(ops.repeat(classes, ops.shape(x)[0]))
 
     def given_of_nobody(self) -> Given:
         """Returns what a condition gives to one row, of zeros, where only shapes count."""
@@ -141,7 +167,7 @@ class Flow(keras.Model):
         """Returns the encoder's outputs by name."""
         n_draws = self.objective.n_draws if in_step.get() else None
         arguments = self._given_to_encoder(given)
-        if in_step.get() and self.objective.n_classes > 1:
+        if in_step.get() and self.goes_through_classes:
             arguments["n_classes"] = self.objective.n_classes
         x = self._encoder_input(x, given)
         return encoders.get(self.encoder).outputs(x, training, n_draws, **arguments)
@@ -228,7 +254,7 @@ class Flow(keras.Model):
         given = Given.of_outputs(outputs, shares)
         return Forward(
             x=self._encoder_input(inputs["x"] if is_dict else inputs, given),
-            target=target,
+            target=tiled(target, self.objective.n_classes),
             params=outputs["params"],
             z=outputs["z"],
             posterior=self._posterior_of(outputs),

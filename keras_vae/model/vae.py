@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_vae import backend, conditions, encoders, likelihoods, objectives, priors
+from keras_vae.model.classification import Classification
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import check_parts, check_regularizer, connect
 from keras_vae.model.fitting import Fitting
@@ -26,7 +27,7 @@ from keras_vae.validation.arrays import check_target_shape
 
 
 @serializable(old="VAE")
-class VAE(Fitting, Inference, Saving):
+class VAE(Fitting, Inference, Classification, Saving):
     """A variational autoencoder: an encoder, a decoder and the parts of its loss.
 
     The loss is -E[log p(x|z)] + β·KL(q(z|x) ‖ p(z)) + strength·regularizer, in

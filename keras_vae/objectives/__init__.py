@@ -3,6 +3,8 @@
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.beta_tc_vae import BetaTCVAE
 from keras_vae.objectives.capacity import Capacity
+from keras_vae.objectives.classifier import Classifier
+from keras_vae.objectives.classifying import Classifying
 from keras_vae.objectives.covariance import Covariance
 from keras_vae.objectives.dip_vae import DIPVAE
 from keras_vae.objectives.elbo import ELBO
@@ -18,6 +20,7 @@ from keras_vae.objectives.loss_weight import LossWeight
 from keras_vae.objectives.mmd import MMD
 from keras_vae.objectives.mutual_information import MutualInformation
 from keras_vae.objectives.penalty import Penalty
+from keras_vae.objectives.semi_supervised import SemiSupervised
 from keras_vae.objectives.terms import kl_divergence
 from keras_vae.objectives.total_correlation import TotalCorrelation
 from keras_vae.saving.identifiers import resolve
@@ -33,6 +36,8 @@ __all__ = [
     "WAE",
     "BetaTCVAE",
     "Capacity",
+    "Classifier",
+    "Classifying",
     "Covariance",
     "FactorVAE",
     "Forward",
@@ -44,6 +49,7 @@ __all__ = [
     "MutualInformation",
     "Objective",
     "Penalty",
+    "SemiSupervised",
     "TotalCorrelation",
     "get",
     "kl_divergence",

@@ -10,6 +10,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_vae.conditions import Categories, Condition
 from keras_vae.distributions.base import Distribution
+from keras_vae.likelihoods import Likelihood
 from keras_vae.objectives import loss_weight
 from keras_vae.objectives.forward import Forward
 from keras_vae.typing import Tensor
@@ -75,6 +76,12 @@ class LossPart(keras.layers.Layer):
                 f"{latent_shape}. Take another objective, such as keras_vae.objectives.ELBO, or "
                 "latent_dim. One of your own says that it can: takes_grids = True in its class."
             )
+
+    def check_condition(self, condition: Condition | None) -> None:
+        """Raises a ValueError if the part makes no sense with the model's condition."""
+
+    def check_likelihood(self, likelihood: Likelihood) -> None:
+        """Raises a ValueError if the part makes no sense with the model's likelihood."""
 
     def own_classes(self, condition: Condition | None) -> Categories | None:
         """Returns the classes that labels are of, where the part learns from labels.

@@ -21,11 +21,13 @@ class Beside:
         condition: the model's condition, `None` where it has none.
         classes: the classes that labels are of, `None` where the model takes no labels.
         is_labelled: whether the labels stand for the condition, so that it is not to be given.
+        is_guessed: whether the model guesses the condition where it is not given.
     """
 
     condition: Condition | None = None
     classes: Categories | None = None
     is_labelled: bool = False
+    is_guessed: bool = False
 
     def read(self, beside: Mapping, n: int | None, learn: bool = False) -> dict[str, np.ndarray]:
         """Returns the rows of what a user passes, by the names of conditions and `labels`.
@@ -47,7 +49,13 @@ class Beside:
                 "The model takes no condition. Make it with one, for example "
                 "VAE(encoder, decoder, condition=keras_vae.conditions.OneHot(10))."
             )
-        if self.condition is not None and not (self.is_labelled and "condition" not in beside):
+        if self.is_labelled and "condition" in beside:
+            raise ValueError(
+                "The labels stand for the condition, which the objective goes through: pass "
+                "labels=..., -1 where they are unknown, and no condition."
+            )
+        may_lack = self.is_labelled or self.is_guessed
+        if self.condition is not None and not (may_lack and "condition" not in beside):
             rows |= self.condition.read(beside.get("condition"), n, learn)
         return rows | self._labels(beside, n, learn)
 

@@ -131,8 +131,12 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     if test_loop:
         validation, validation_batch_size = (backend.call_numbers(test_loop.n_calls),), 1
 
-    orders = (vae.row_order.next(n) for _ in itertools.count()) if plan.shuffle else None
-    loop = _loop(vae, "train", plan, rows, 0, n, orders)
+    orders, n_rows = None, n
+    if plan.shuffle:
+        balance = row_order.Balance.of(data, plan)
+        n_rows = n if balance is None else balance.n_rows(n)
+        orders = (vae.row_order.next(n, balance) for _ in itertools.count())
+    loop = _loop(vae, "train", plan, rows, 0, n_rows, orders)
     callbacks = _callbacks(vae, loop, plan, add_history=True)
     with _in_place_of_steps(vae, loop, test_loop):
         return keras.Model.fit(

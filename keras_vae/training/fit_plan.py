@@ -13,12 +13,13 @@ _COUNTS = (
     "steps_per_epoch",
     "validation_batch_size",
     "validation_steps",
+    "labelled_per_batch",
 )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitPlan:
-    """The arguments of `keras.Model.fit`, beside the data, as plain numbers.
+    """The arguments of `VAE.fit`, beside the data, as plain numbers.
 
     Raises:
         ValueError: if one of them makes no sense.
@@ -36,6 +37,7 @@ class FitPlan:
     validation_steps: int | None = None
     validation_batch_size: int | None = None
     validation_freq: Any = 1
+    labelled_per_batch: int | None = None
 
     def __post_init__(self):
         for name in _COUNTS:
@@ -86,9 +88,29 @@ class FitPlan:
                 f"on and {n_all - n} to validate on. Give more data or another split."
             )
 
+    def check_balance(self, data: TrainingData) -> None:
+        """Raises a ValueError if batches cannot have `labelled_per_batch` rows with labels."""
+        n = self.labelled_per_batch
+        if n is None:
+            return
+        if "labels" not in data.beside or not data.in_memory:
+            raise ValueError(
+                "labelled_per_batch needs labels and x as arrays in memory: a stream chooses its "
+                "batches itself."
+            )
+        if n >= self.rows_per_step:
+            raise ValueError(
+                f"labelled_per_batch={n} leaves no rows without labels in batches of "
+                f"{self.rows_per_step}. Take fewer, or a larger batch_size."
+            )
+        if self.shuffle is not True or self.steps_per_epoch is not None:
+            raise ValueError("labelled_per_batch goes with shuffle=True and no steps_per_epoch.")
+
     def for_keras(self, **changed) -> dict:
         """Returns the arguments of `keras.Model.fit`, some changed."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | changed
+        arguments = {field.name: getattr(self, field.name) for field in fields(self)}
+        del arguments["labelled_per_batch"]  # which Keras has not
+        return arguments | changed
 
 
 def refuse_class_weight(class_weight) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import random
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -27,11 +27,17 @@ class RowOrder:
         self.seed = random.randrange(2**31)
         self.epochs = 0
 
-    def next(self, n: int) -> np.ndarray:
-        """Returns the numbers 0 to n - 1 in the order of the next epoch."""
-        order = np.random.default_rng((self.seed, self.epochs)).permutation(n)
+    def next(self, n: int, balance: "Balance | None" = None) -> np.ndarray:
+        """Returns the numbers 0 to n - 1 in the order of the next epoch.
+
+        Args:
+            n: how many rows there are.
+            balance: how many of each batch are labelled; these then come as often as
+                that takes, the others once.
+        """
+        rng = np.random.default_rng((self.seed, self.epochs))
         self.epochs += 1
-        return order
+        return rng.permutation(n) if balance is None else balance.order(rng, n)
 
     @property
     def state(self) -> np.ndarray:
@@ -43,15 +49,56 @@ class RowOrder:
         self.seed, self.epochs = map(int, value)
 
 
+class Balance(NamedTuple):
+    """How labelled rows come into each batch.
+
+    Attributes:
+        labels: the class of each row, -1 where it is unknown.
+        per_batch: how many rows of a batch are labelled.
+        batch_size: how many rows it has.
+    """
+
+    labels: np.ndarray
+    per_batch: int
+    batch_size: int
+
+    @classmethod
+    def of(cls, data: TrainingData, plan: FitPlan) -> "Balance | None":
+        """Returns that of a plan, if it has one."""
+        if plan.labelled_per_batch is None:
+            return None
+        return cls(data.beside["labels"], plan.labelled_per_batch, plan.rows_per_step)
+
+    def n_rows(self, n: int) -> int:
+        """Returns how many rows an epoch takes of the first n rows."""
+        return len(self.order(np.random.default_rng(0), n))
+
+    def order(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Returns the rows of an epoch, batch by batch."""
+        known = self.labels[:n] >= 0
+        labelled, others = (rng.permutation(np.flatnonzero(rows)) for rows in (known, ~known))
+        step = self.batch_size - self.per_batch
+        parts = [others[i : i + step] for i in range(0, len(others), step)] or [others]
+        # Each pass over the labelled rows has an order of its own.
+        n_passes = math.ceil(len(parts) * self.per_batch / len(labelled))
+        passes = [rng.permutation(labelled) for _ in range(n_passes)]
+        chosen = np.concatenate(passes)[: len(parts) * self.per_batch]
+        chosen = chosen.reshape(len(parts), self.per_batch)
+        return np.concatenate([np.append(*pair) for pair in zip(chosen, parts, strict=True)])
+
+
 class NextOrder(keras.callbacks.Callback):
     """Gives the batches of an epoch their order."""
 
-    def __init__(self, batches):
+    def __init__(self, batches, balance):
         super().__init__()
-        self.batches = batches
+        self.batches, self.balance = batches, balance
+        self.n = len(batches.order)
+        if balance is not None:
+            batches.order = balance.order(np.random.default_rng(0), self.n)
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
-        self.batches.order = self.model.row_order.next(len(self.batches.order))
+        self.batches.order = self.model.row_order.next(self.n, self.balance)
 
 
 class Batches(keras.utils.PyDataset):
@@ -108,7 +155,10 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     batches = Batches(data, plan.rows_per_step, stop=n)
     ordered = plan.steps_per_epoch is None and not _is_list(plan.callbacks)
     if plan.shuffle is True and ordered:
-        callbacks = [NextOrder(batches), *keras.tree.flatten(plan.callbacks or [])]
+        callbacks = [
+            NextOrder(batches, Balance.of(data, plan)),
+            *keras.tree.flatten(plan.callbacks or []),
+        ]
         changed |= {"shuffle": False, "callbacks": callbacks}
     # Otherwise Keras draws the order of the batches.
     changed |= {"batch_size": None, "validation_batch_size": plan.rows_per_validation_step}
