@@ -163,8 +163,9 @@ def test_it_learns_classifies_and_is_saved(kind, classes_of_x, tmp_path):
 
 
 def test_the_temperature_is_the_one_of_least_loss(classes_of_x):
-    vae = make_vae(objective=kv.objectives.ELBO() + kv.objectives.Classifier(N_CLASSES))
-    vae.fit(classes_of_x, labels=LABELS, verbose=0)
+    objective = kv.objectives.ELBO() + kv.objectives.Classifier(N_CLASSES, strength=20.0)
+    vae = make_vae(objective=objective)
+    vae.fit(classes_of_x, labels=LABELS, epochs=20, verbose=0)
     rng = np.random.default_rng(0)
     labels = np.where(rng.random(256) < 0.3, rng.integers(N_CLASSES, size=256), LABELS)
     vae.calibrate(classes_of_x, labels)
