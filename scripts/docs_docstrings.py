@@ -1,5 +1,6 @@
-"""An extension of Griffe: the sections of Keras's docstrings that Google's do not have."""
+"""Extensions of Griffe: the sections of Keras's docstrings, and `import x as x` as public."""
 
+import ast
 import re
 import textwrap
 
@@ -17,6 +18,12 @@ class KerasSections(griffe.Extension):
         text = re.sub(r"^Call arguments:$", "Other args: Call arguments:", text, flags=re.M)
         text = re.sub(r"^Example:$", "Examples: Example:", text, flags=re.M)
         obj.docstring.value = PROSE.sub(_as_text, text)
+
+
+class ExplicitReexports(griffe.Extension):
+    def on_alias_instance(self, *, node, alias, **kwargs):
+        if isinstance(node, ast.ImportFrom) and alias.name in [n.asname for n in node.names]:
+            alias.public = True
 
 
 def _as_text(match):

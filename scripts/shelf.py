@@ -39,10 +39,10 @@ def _table(title, folder, base, column=None):
     """
     room = getattr(kv, folder)
     names = {cls: name for name, cls in getattr(room, "NAMES", {}).items()}
-    classes = [cls for name in room.__all__ if inspect.isclass(cls := getattr(room, name))]
+    classes = [cls for cls in vars(room).values() if inspect.isclass(cls)]
     parts = [
         cls
-        for cls in sorted(classes, key=lambda cls: names.get(cls, "~"))
+        for cls in sorted(classes, key=lambda cls: (names.get(cls, "~"), *_in_order(cls.__name__)))
         if issubclass(cls, base)
         and (cls in names or not any(cls in other.__mro__[1:] for other in classes))
     ]
@@ -54,6 +54,10 @@ def _table(title, folder, base, column=None):
     rows = [[head for head, _ in columns], ["---"] * len(columns)]
     rows += [[cell(cls) for _, cell in columns] for cls in parts]
     return f"\n### {title}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _in_order(name):
+    return not name.isupper(), name  # as ruff sorts names: those in capitals first
 
 
 def _link(folder, cls):

@@ -2,52 +2,25 @@
 
 import keras
 
-from keras_vae.likelihoods.base import Likelihood
-from keras_vae.likelihoods.bernoulli import Bernoulli
-from keras_vae.likelihoods.categorical import Categorical
-from keras_vae.likelihoods.continuous_bernoulli import ContinuousBernoulli
-from keras_vae.likelihoods.discretized_logistic import DiscretizedLogistic
-from keras_vae.likelihoods.discretized_logistic_mixture import DiscretizedLogisticMixture
-from keras_vae.likelihoods.from_distribution import FromDistribution
-from keras_vae.likelihoods.from_function import FromFunction
-from keras_vae.likelihoods.gaussian import Gaussian
-from keras_vae.likelihoods.laplace import Laplace
-from keras_vae.likelihoods.masked import Masked
-from keras_vae.likelihoods.negative_binomial import NegativeBinomial
-from keras_vae.likelihoods.poisson import Poisson
-from keras_vae.likelihoods.student_t import StudentT
-from keras_vae.saving.identifiers import resolve
+from keras_vae.likelihoods.base import Likelihood as Likelihood
+from keras_vae.likelihoods.bernoulli import Bernoulli as Bernoulli
+from keras_vae.likelihoods.categorical import Categorical as Categorical
+from keras_vae.likelihoods.continuous_bernoulli import ContinuousBernoulli as ContinuousBernoulli
+from keras_vae.likelihoods.discretized_logistic import DiscretizedLogistic as DiscretizedLogistic
+from keras_vae.likelihoods.discretized_logistic_mixture import (
+    DiscretizedLogisticMixture as DiscretizedLogisticMixture,
+)
+from keras_vae.likelihoods.from_distribution import FromDistribution as FromDistribution
+from keras_vae.likelihoods.from_function import FromFunction as FromFunction
+from keras_vae.likelihoods.gaussian import Gaussian as Gaussian
+from keras_vae.likelihoods.laplace import Laplace as Laplace
+from keras_vae.likelihoods.masked import Masked as Masked
+from keras_vae.likelihoods.negative_binomial import NegativeBinomial as NegativeBinomial
+from keras_vae.likelihoods.poisson import Poisson as Poisson
+from keras_vae.likelihoods.student_t import StudentT as StudentT
+from keras_vae.saving.identifiers import by_name, resolve
 
-__all__ = [
-    "Bernoulli",
-    "Categorical",
-    "ContinuousBernoulli",
-    "DiscretizedLogistic",
-    "DiscretizedLogisticMixture",
-    "FromDistribution",
-    "FromFunction",
-    "Gaussian",
-    "Laplace",
-    "Likelihood",
-    "Masked",
-    "NegativeBinomial",
-    "Poisson",
-    "StudentT",
-    "get",
-]
-
-NAMES = {
-    "bernoulli": Bernoulli,
-    "categorical": Categorical,
-    "continuous_bernoulli": ContinuousBernoulli,
-    "discretized_logistic": DiscretizedLogistic,
-    "discretized_logistic_mixture": DiscretizedLogisticMixture,
-    "gaussian": Gaussian,
-    "laplace": Laplace,
-    "negative_binomial": NegativeBinomial,
-    "poisson": Poisson,
-    "student_t": StudentT,
-}
+NAMES = by_name(globals(), Likelihood)
 
 
 def get(identifier) -> Likelihood:

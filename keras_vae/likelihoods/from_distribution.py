@@ -42,6 +42,8 @@ class FromDistribution(Likelihood):
         >>> likelihood = FromDistribution(gamma, weights={"log_shape": 0.0})
     """
 
+    public_name = None
+
     def __init__(
         self,
         function: Callable,

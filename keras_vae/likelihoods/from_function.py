@@ -26,6 +26,8 @@ class FromFunction(Likelihood):
             themselves.
     """
 
+    public_name = None
+
     def __init__(self, log_likelihood: Callable, mean: Callable | None = None, **kwargs):
         super().__init__(**kwargs)
         self.log_likelihood = log_likelihood

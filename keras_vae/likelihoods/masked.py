@@ -36,6 +36,7 @@ class Masked(Likelihood):
         >>> vae = VAE(encoder, decoder, likelihood=Masked("gaussian"))
     """
 
+    public_name = None
     takes_missing = True
 
     def __init__(self, likelihood, **kwargs):

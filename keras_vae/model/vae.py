@@ -17,6 +17,7 @@ from keras_vae.model.inference import Inference
 from keras_vae.model.saving import Saving
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
+from keras_vae.objectives.from_arguments import from_arguments
 from keras_vae.saving import random_state
 from keras_vae.saving.registry import serializable
 from keras_vae.training import likelihood_updates, rows_of_weight_zero
@@ -105,7 +106,7 @@ class VAE(Fitting, Inference, Classification, Saving):
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
         self.prior = priors.get(prior)
-        self.objective = objectives.from_arguments(objective, beta, kl_divergence)
+        self.objective = from_arguments(objective, beta, kl_divergence)
         self.condition = conditions.get(condition)
         parts = (self.likelihood, self.prior, self.objective, self.condition)
         check_parts(encoder, decoder, *parts)

@@ -41,6 +41,7 @@ class BetaTCVAE(Objective):
         autoencoders", 2018, equations 2 and 4 and appendix C.
     """
 
+    public_name = "beta_tc_vae"
     term_names = ("mutual_information", "total_correlation", "dimension_wise_kl")
 
     beta = LossWeight()

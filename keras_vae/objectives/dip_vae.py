@@ -28,6 +28,8 @@ class DIPVAE(ELBO):
         from unlabeled observations", 2018, equations 6 and 7.
     """
 
+    public_name = "dip_vae"
+
     off_diagonal = LossWeight()
     diagonal = LossWeight()
 

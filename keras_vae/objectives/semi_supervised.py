@@ -50,6 +50,7 @@ class SemiSupervised(Classifying, Objective):
         >>> probabilities = vae.classify(images)
     """
 
+    public_name = None  # it is for a VAE with a condition
     term_names = ("classification_loss",)
     takes_grids = True
     beta = LossWeight()

@@ -1,40 +1,24 @@
 """Posteriors of the latent code: q(z|x), each a distribution and the head that gives its params."""
 
-from keras_vae.distributions.normal import DiagonalNormal, FullCovarianceNormal
-from keras_vae.distributions.transformed import FlowPosterior
-from keras_vae.distributions.von_mises_fisher import VonMisesFisher
-from keras_vae.posteriors.base import Posterior, PosteriorHead
-from keras_vae.posteriors.diagonal_normal import DiagonalNormalHead
-from keras_vae.posteriors.flow_posterior import FlowHead
-from keras_vae.posteriors.full_covariance_normal import FullCovarianceNormalHead
-from keras_vae.posteriors.inverse_autoregressive_flow import InverseAutoregressiveFlowHead
-from keras_vae.posteriors.planar_flow import PlanarFlowHead
-from keras_vae.posteriors.von_mises_fisher import VonMisesFisherHead
-from keras_vae.saving.identifiers import resolve
+from keras_vae.distributions.normal import DiagonalNormal as DiagonalNormal
+from keras_vae.distributions.normal import FullCovarianceNormal as FullCovarianceNormal
+from keras_vae.distributions.transformed import FlowPosterior as FlowPosterior
+from keras_vae.distributions.von_mises_fisher import VonMisesFisher as VonMisesFisher
+from keras_vae.posteriors.base import Posterior as Posterior
+from keras_vae.posteriors.base import PosteriorHead as PosteriorHead
+from keras_vae.posteriors.diagonal_normal import DiagonalNormalHead as DiagonalNormalHead
+from keras_vae.posteriors.flow_posterior import FlowHead as FlowHead
+from keras_vae.posteriors.full_covariance_normal import (
+    FullCovarianceNormalHead as FullCovarianceNormalHead,
+)
+from keras_vae.posteriors.inverse_autoregressive_flow import (
+    InverseAutoregressiveFlowHead as InverseAutoregressiveFlowHead,
+)
+from keras_vae.posteriors.planar_flow import PlanarFlowHead as PlanarFlowHead
+from keras_vae.posteriors.von_mises_fisher import VonMisesFisherHead as VonMisesFisherHead
+from keras_vae.saving.identifiers import by_name, resolve
 
-__all__ = [
-    "DiagonalNormal",
-    "DiagonalNormalHead",
-    "FlowHead",
-    "FlowPosterior",
-    "FullCovarianceNormal",
-    "FullCovarianceNormalHead",
-    "InverseAutoregressiveFlowHead",
-    "PlanarFlowHead",
-    "Posterior",
-    "PosteriorHead",
-    "VonMisesFisher",
-    "VonMisesFisherHead",
-    "get",
-]
-
-NAMES = {
-    "diagonal_normal": DiagonalNormalHead,
-    "full_covariance_normal": FullCovarianceNormalHead,
-    "inverse_autoregressive_flow": InverseAutoregressiveFlowHead,
-    "planar_flow": PlanarFlowHead,
-    "von_mises_fisher": VonMisesFisherHead,
-}
+NAMES = by_name(globals(), PosteriorHead)
 
 
 def get(identifier) -> PosteriorHead:

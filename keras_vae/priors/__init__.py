@@ -1,45 +1,21 @@
 """Priors of the latent code: p(z)."""
 
 from keras_vae.distributions.tfp import is_distribution
-from keras_vae.priors.base import Prior
-from keras_vae.priors.conditional import ConditionalPrior, PriorGiven
-from keras_vae.priors.conditional_mixture import ConditionalMixture
-from keras_vae.priors.conditional_normal import ConditionalNormal
-from keras_vae.priors.conditional_real_nvp import ConditionalRealNVP
-from keras_vae.priors.from_distribution import FromDistribution
-from keras_vae.priors.gaussian_mixture import GaussianMixture
-from keras_vae.priors.real_nvp import RealNVP
-from keras_vae.priors.standard_normal import StandardNormal
-from keras_vae.priors.uniform_on_sphere import UniformOnSphere
-from keras_vae.priors.vamp import VampPrior
-from keras_vae.saving.identifiers import resolve
+from keras_vae.priors.base import Prior as Prior
+from keras_vae.priors.conditional import ConditionalPrior as ConditionalPrior
+from keras_vae.priors.conditional import PriorGiven as PriorGiven
+from keras_vae.priors.conditional_mixture import ConditionalMixture as ConditionalMixture
+from keras_vae.priors.conditional_normal import ConditionalNormal as ConditionalNormal
+from keras_vae.priors.conditional_real_nvp import ConditionalRealNVP as ConditionalRealNVP
+from keras_vae.priors.from_distribution import FromDistribution as FromDistribution
+from keras_vae.priors.gaussian_mixture import GaussianMixture as GaussianMixture
+from keras_vae.priors.real_nvp import RealNVP as RealNVP
+from keras_vae.priors.standard_normal import StandardNormal as StandardNormal
+from keras_vae.priors.uniform_on_sphere import UniformOnSphere as UniformOnSphere
+from keras_vae.priors.vamp import VampPrior as VampPrior
+from keras_vae.saving.identifiers import by_name, resolve
 
-__all__ = [
-    "ConditionalMixture",
-    "ConditionalNormal",
-    "ConditionalPrior",
-    "ConditionalRealNVP",
-    "FromDistribution",
-    "GaussianMixture",
-    "Prior",
-    "PriorGiven",
-    "RealNVP",
-    "StandardNormal",
-    "UniformOnSphere",
-    "VampPrior",
-    "get",
-]
-
-NAMES = {
-    "conditional_mixture": ConditionalMixture,
-    "conditional_normal": ConditionalNormal,
-    "conditional_real_nvp": ConditionalRealNVP,
-    "gaussian_mixture": GaussianMixture,
-    "real_nvp": RealNVP,
-    "standard_normal": StandardNormal,
-    "uniform_on_sphere": UniformOnSphere,
-    "vamp": VampPrior,
-}
+NAMES = by_name(globals(), Prior)
 
 
 def get(identifier) -> Prior:

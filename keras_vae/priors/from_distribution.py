@@ -38,6 +38,7 @@ class FromDistribution(Prior):
         >>> prior = FromDistribution(wide_normal, weights={"log_scale": np.zeros(10)})
     """
 
+    public_name = None
     takes_grids = True
 
     def __init__(
