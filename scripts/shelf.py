@@ -1,5 +1,6 @@
 """Writes the shelf of docs/models.md, from the parts' names and the first line of their docstrings.
 
+The names alone go to keras_vae/cli/part_names.py, as the help has to know them without Keras.
 Run it after a new part: .venv/bin/python scripts/shelf.py
 """
 
@@ -11,7 +12,9 @@ import keras
 
 import keras_vae as kv
 
-PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "models.md"
+NAMES_FILE = ROOT / "keras_vae" / "cli" / "part_names.py"
 SHELF = re.compile(r"(?<=<!-- The shelf, by scripts/shelf.py -->\n).*?(?=<!-- -->)", re.DOTALL)
 
 
@@ -29,6 +32,23 @@ def shelf() -> str:
             _table("Networks", "networks", layer),
         ]
     )
+
+
+def names_file() -> str:
+    """Returns the text of the module of the parts' names."""
+    lines = [
+        '"""The names of the parts by folder, for the help of the command; by scripts/shelf.py."""',
+        "",
+        "NAMES = {",
+    ]
+    for folder in ("likelihoods", "priors", "posteriors", "objectives"):
+        names = [  # of the command, whose data has no condition
+            name
+            for name, cls in getattr(kv, folder).NAMES.items()
+            if not issubclass(cls, kv.priors.ConditionalPrior)
+        ]
+        lines += [f'    "{folder}": [', *(f'        "{name}",' for name in names), "    ],"]
+    return "\n".join([*lines, "}", ""])
 
 
 def _table(title, folder, base, column=None):
@@ -78,9 +98,10 @@ def _terms(cls):
 
 
 def write() -> None:
-    """Puts the shelf into its page."""
+    """Puts the shelf into its page, and the names into their file."""
     text = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(SHELF.sub(lambda _: shelf(), text), encoding="utf-8")
+    NAMES_FILE.write_text(names_file(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from keras_vae.cli import run_config, training
+from keras_vae.cli.part_names import NAMES
 from keras_vae.cli.run_config import RunConfig
 
 DATA, MODEL, TRAINING, RUN = "Data", "Model", "Training", "Run"
@@ -20,6 +21,11 @@ def _option(help: str, default=None, panel: str = MODEL, names: tuple[str, ...] 
     return typer.Option(*names, help=help + shown, show_default=False, rich_help_panel=panel)
 
 
+def _names(folder):
+    *names, last = NAMES[folder]
+    return f"{', '.join(names)} or {last}"
+
+
 def train(
     data: Annotated[Text, _option(
         "'sprites' (generated, no download), 'mnist', 'fashion_mnist', 'cifar10' or 'cifar100' "
@@ -31,22 +37,18 @@ def train(
     beta: Annotated[Number, _option(
         "Weight of the KL in the loss.", "4; with another objective than elbo, its own")] = None,
     likelihood: Annotated[Text, _option(
-        "p(x|z): bernoulli, categorical, continuous_bernoulli, discretized_logistic, "
-        "discretized_logistic_mixture, gaussian, laplace, negative_binomial, poisson or "
-        "student_t.", "bernoulli for data from 0 to 1, else gaussian")] = None,
+        f"p(x|z): {_names('likelihoods')}.",
+        "bernoulli for data from 0 to 1, else gaussian")] = None,
     sigma: Annotated[Text, _option(
         "Of a gaussian likelihood: a number, 'learned', 'per_feature', 'decoder' or 'optimal'.",
         1)] = None,
     prior: Annotated[Text, _option(
-        "p(z): gaussian_mixture, real_nvp, standard_normal, uniform_on_sphere or vamp.",
-        RunConfig.prior)] = None,
+        f"p(z): {_names('priors')}.", RunConfig.prior)] = None,
     posterior: Annotated[Text, _option(
-        "q(z|x): diagonal_normal, full_covariance_normal, inverse_autoregressive_flow, "
-        "planar_flow or von_mises_fisher (with --prior uniform_on_sphere).",
+        f"q(z|x): {_names('posteriors')}; von_mises_fisher goes with --prior uniform_on_sphere.",
         RunConfig.posterior)] = None,
     objective: Annotated[Text, _option(
-        "The loss: beta_tc_vae, capacity, ciwae, dip_vae, elbo, factor_vae, free_bits, "
-        "info_max_vae, info_vae, iwae, miwae, piwae or wae.", RunConfig.objective)] = None,
+        f"The loss: {_names('objectives')}.", RunConfig.objective)] = None,
     network: Annotated[Text, _option(
         "'conv' or 'dense'.", "conv for images, else dense")] = None,
     layers: Annotated[Text, _option(

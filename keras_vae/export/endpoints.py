@@ -28,11 +28,13 @@ class Endpoint(NamedTuple):
         function: from one tensor per input to a tensor or a dict of tensors by name.
         inputs: by name, the shape of one sample of each input, in the function's order.
         output_name: what the output is called, unless it is a dict.
+        check: raises a ValueError for a last input that the function is not for.
     """
 
     function: Callable
     inputs: dict[str, tuple]
     output_name: str | None = None
+    check: Callable | None = None
 
     def input_specs(self, batch_size: int | None = None) -> dict[str, keras.InputSpec]:
         """Returns the inputs by name, float32, of any or a fixed batch size."""
@@ -110,7 +112,13 @@ class Endpoint(NamedTuple):
 
     def _random_input(self, rng, n):
         shapes = ((n, *features) for features in self.inputs.values())
-        return [rng.integers(2, size=shape).astype("float32") for shape in shapes]
+        bits = [rng.integers(2, size=shape).astype("float32") for shape in shapes]
+        try:
+            if self.check is not None:
+                self.check(bits[-1])
+        except ValueError:  # such as of a likelihood of positive numbers
+            return [0.1 + 0.8 * array for array in bits]
+        return bits
 
     def _outputs_of_model(self, arrays):
         outputs = self.named_outputs(*map(ops.convert_to_tensor, arrays))
@@ -134,11 +142,12 @@ def endpoints(vae) -> dict[str, Endpoint]:
     x, z = {"x": vae.input_features}, {"z": vae.latent_shape}
     y = {"y": vae.target_features}
     takes_y = vae.own_target or vae.input_features != vae.target_features
+    judged = {**x, **y} if takes_y else x
     return {
         "reconstruct": Endpoint(vae.call, x, "reconstruction"),
         "encode": Endpoint(vae.posterior_params, x),
         "decode": Endpoint(vae.mean_given, z, "reconstruction"),
-        "score": Endpoint(vae.score_given, {**x, **y} if takes_y else x, "score"),
+        "score": Endpoint(vae.score_given, judged, "score", vae.likelihood.check_target),
     }
 
 

@@ -81,8 +81,9 @@ class Likelihood(Float32Layer, abc.ABC):
         target, params = ops.cast(target, "float32"), ops.cast(params, "float32")
         if mask is not None:
             mask = ops.cast(mask, "bool")
-            # Before the log-probability too: a NaN would come back in the gradient.
-            target = ops.where(mask, target, 0.0)
+            # Before the log-probability too: a NaN would come back in the gradient. 1/2 lies
+            # in the support of positive numbers and of those below 1 as well.
+            target = ops.where(mask, target, 0.5)
         log_prob = self.log_prob_per_feature(target, params)
         if mask is not None:
             log_prob = ops.where(mask, log_prob, 0.0)
@@ -94,7 +95,7 @@ class Likelihood(Float32Layer, abc.ABC):
         """Returns log p of each feature, of the shape of `target`, with the params' samples axis.
 
         Args:
-            target: float32, `(batch, *features)`; 0 where it was not observed.
+            target: float32, `(batch, *features)`; 0.5 where it was not observed.
             params: float32, the decoder's output.
         """
         raise NotImplementedError(f"{type(self).__name__} must define log_prob_per_feature.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import keras
 from keras import ops
 
-from keras_vae import backend, conditions, encoders, likelihoods, objectives, priors
+from keras_vae import backend, conditions, encoders, likelihoods, priors
 from keras_vae.model.classification import Classification
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import check_parts, check_regularizer, connect

@@ -60,6 +60,15 @@ def data(vae, rows: int = 128):
     return X[:rows].reshape(-1, *vae.input_features)
 
 
+def suited(likelihood, x):
+    """Returns zeros and ones as they are, or between these where the likelihood refuses them."""
+    try:
+        likelihood.check_target(x)
+    except ValueError:
+        return np.clip(x, 0.1, 0.9)
+    return x
+
+
 def recording_kl(found: set):
     """Returns the KL, as `VAE(kl_divergence=...)` takes it, that notes dtypes of a step."""
 

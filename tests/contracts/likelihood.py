@@ -22,7 +22,8 @@ N_DRAWS, BATCH = 5, 4
 class LikelihoodContract:
     """Tests of a likelihood; a subclass gives the fixture `make`.
 
-    A likelihood of targets other than zeros and ones says so by `target(rng, shape)`.
+    It is given zeros and ones, or where its `check_target` refuses these, numbers between them;
+    for any other target the subclass defines `target(rng, shape)`.
     """
 
     def target(self, rng, shape):
@@ -39,7 +40,8 @@ class LikelihoodContract:
         return vae
 
     def data(self, vae, rows=128):
-        return self.target(np.random.default_rng(0), (rows, *vae.input_features))
+        target = self.target(np.random.default_rng(0), (rows, *vae.input_features))
+        return common.suited(vae.likelihood, target)
 
     @staticmethod
     def params(vae, n=None):
@@ -99,6 +101,19 @@ class LikelihoodContract:
         first = np.broadcast_to(np.arange(2)[:, None] == 0, target.shape)
         halves = (to_numpy(likelihood.log_prob(target, params, m)) for m in (first, ~first))
         np.testing.assert_allclose(sum(halves), expected, rtol=1e-4, atol=1e-4)
+
+    def test_what_is_missing_leaves_training_finite(self, make):
+        try:
+            likelihood = kv.likelihoods.Masked(make())
+        except ValueError as error:
+            assert "one value per sample" in str(error)
+            return
+        vae = common.make_vae(likelihood=likelihood)
+        x = self.data(vae)
+        x[::2, 0] = np.nan
+        assert np.isfinite(vae.fit(x, verbose=0).history["loss"]).all()
+        for weight in vae.trainable_weights:
+            assert np.isfinite(to_numpy(weight)).all(), weight.path
 
     def test_it_comes_back_from_a_file(self, vae, tmp_path):
         copy = common.saved_and_loaded(vae, tmp_path)

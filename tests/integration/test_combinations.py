@@ -12,6 +12,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from contracts.common import suited
 from helpers import to_numpy
 
 import keras_vae as kv
@@ -25,7 +26,7 @@ PRIORS = {
     for name, cls in kv.priors.NAMES.items()
     if not issubclass(cls, kv.priors.ConditionalPrior)
 }
-# One-hot pairs, rarely the second: in the support of every likelihood, with much to learn.
+# One-hot pairs, rarely the second: in the support of most likelihood, with much to learn.
 X = np.eye(2, dtype="float32")[(np.random.default_rng(0).random((256, 3)) < 0.1).astype(int)]
 # Gentle weights, so that a few steps show a decrease.
 OPTIONS = {
@@ -109,12 +110,13 @@ def test_a_combination_that_makes_no_sense_is_refused_with_the_reason(triple):
 def check(combination, tmp_path):
     """Trains, saves, loads and compares."""
     vae = make_vae(*combination)
-    losses = vae.fit(X, batch_size=256, epochs=8, verbose=0).history["loss"]
+    x = suited(vae.likelihood, X)
+    losses = vae.fit(x, batch_size=256, epochs=8, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert np.mean(losses[-3:]) < np.mean(losses[:2]), losses
     vae.save(tmp_path / "vae.keras")
     copy = keras.saving.load_model(tmp_path / "vae.keras")
-    np.testing.assert_allclose(copy.reconstruct(X), vae.reconstruct(X), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(copy.reconstruct(x), vae.reconstruct(x), rtol=1e-4, atol=1e-5)
     draws = to_numpy(vae.prior.sample(3, seed=0))
     np.testing.assert_allclose(to_numpy(copy.prior.sample(3, seed=0)), draws, rtol=1e-4, atol=1e-5)
     assert np.isfinite(vae.decode(draws)).all()
@@ -130,7 +132,8 @@ def test_every_combination_trains_saves_and_loads(triple, tmp_path):
 @pytest.mark.parametrize("combination", cover(2) if TENSORFLOW else [], ids="-".join)
 def test_each_two_parts_make_a_step(combination):
     vae = make_vae(*combination, run_eagerly=True)
-    assert np.isfinite(vae.fit(X, batch_size=256, verbose=0).history["loss"]).all()
+    x = suited(vae.likelihood, X)
+    assert np.isfinite(vae.fit(x, batch_size=256, verbose=0).history["loss"]).all()
 
 
 @pytest.mark.parametrize("combination", [] if TORCH else cover(1), ids="-".join)

@@ -51,7 +51,9 @@ def test_example(title, code):
 def test_the_shelf_is_that_of_the_code():
     shelf = runpy.run_path(str(ROOT / "scripts" / "shelf.py"))
     (found,) = shelf["SHELF"].findall(PAGE)
-    assert found == shelf["shelf"](), "write it anew: .venv/bin/python scripts/shelf.py"
+    hint = "write it anew: .venv/bin/python scripts/shelf.py"
+    assert found == shelf["shelf"](), hint
+    assert shelf["NAMES_FILE"].read_text(encoding="utf-8") == shelf["names_file"](), hint
     for registry in (kv.posteriors, kv.priors, kv.likelihoods, kv.objectives):
         for name in registry.NAMES:
             assert f'"{name}"' in found

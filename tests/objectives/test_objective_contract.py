@@ -6,19 +6,18 @@ from contracts.common import in_turn
 from contracts.objective import ObjectiveContract
 
 import keras_vae as kv
-from keras_vae.objectives import ELBO, MMD, Covariance, MutualInformation, TotalCorrelation
+from keras_vae.objectives import ELBO, Penalty
+from keras_vae.saving.identifiers import by_name
 
-SUMS = {
-    "total_correlation": lambda: ELBO(2.0) + TotalCorrelation(4.0),
-    "mmd": lambda: ELBO() + MMD(10.0),
-    "covariance": lambda: ELBO() + Covariance(),
-    "mutual_information": lambda: ELBO() + MutualInformation(0.5),
-}
+PENALTIES = by_name(vars(kv.objectives), Penalty)
+OPTIONS = {"total_correlation": {"strength": 4.0}, "mutual_information": {"strength": 0.5}}
 TORCH = keras.backend.backend() == "torch"
-EVERY = {**kv.objectives.NAMES, **SUMS}
 
 
 class TestObjectives(ObjectiveContract):
-    @pytest.fixture(params=in_turn(EVERY)[:: 1 if TORCH else 2])
+    @pytest.fixture(params=in_turn({**kv.objectives.NAMES, **PENALTIES})[:: 1 if TORCH else 2])
     def make(self, request):
-        return EVERY[request.param]
+        name = request.param
+        if name in PENALTIES:
+            return lambda: ELBO(2.0) + PENALTIES[name](**OPTIONS.get(name, {}))
+        return kv.objectives.NAMES[name]

@@ -147,54 +147,54 @@ def registered():
     names.update(before)
 
 
-def student_t_vae():
-    vae = make_vae(likelihood=kv.likelihoods.StudentT())
+def poisson_vae():
+    vae = make_vae(likelihood=kv.likelihoods.Poisson())
     vae.build((None, 12))
     return vae
 
 
-def in_folder(folder, base, name="StudentT"):
+def in_folder(folder, base, name="Poisson"):
     """A class of the package, as a file of its own would define it."""
     module = f"keras_vae.{folder}.a_file_of_its_own"
     return type(name, (base,), {"__module__": module, "__qualname__": name})
 
 
 def test_a_prior_and_a_likelihood_of_the_package_may_have_one_name(registered, tmp_path):
-    student_t_vae().save(tmp_path / "before.keras")
+    poisson_vae().save(tmp_path / "before.keras")
     prior = serializable()(in_folder("priors", kv.priors.StandardNormal))
-    vae = make_vae(prior=prior(), likelihood=kv.likelihoods.StudentT())
+    vae = make_vae(prior=prior(), likelihood=kv.likelihoods.Poisson())
     vae.build((None, 12))
     vae.save(tmp_path / "vae.keras")
     for name, kind in (("vae.keras", prior), ("before.keras", kv.priors.StandardNormal)):
         copy = kv.load_model(tmp_path / name)
         assert type(copy.prior) is kind
-        assert type(copy.likelihood) is kv.likelihoods.StudentT
+        assert type(copy.likelihood) is kv.likelihoods.Poisson
 
 
-@pytest.mark.parametrize("options", [{}, {"old": "StudentT"}], ids=["folder", "old name"])
+@pytest.mark.parametrize("options", [{}, {"old": "Poisson"}], ids=["folder", "old name"])
 def test_a_name_that_is_taken_is_an_error_at_import(registered, options):
     folder = "priors" if options else "likelihoods"
-    key = "keras_vae>StudentT" if options else "keras_vae.likelihoods>StudentT"
+    key = "keras_vae>Poisson" if options else "keras_vae.likelihoods>Poisson"
     with pytest.raises(
         ValueError, match=rf"'{key}', the registered name of .* was given to .* too"
     ):
-        serializable(**options)(in_folder(folder, kv.likelihoods.StudentT))
+        serializable(**options)(in_folder(folder, kv.likelihoods.Poisson))
 
 
 def test_a_class_that_takes_a_name_of_the_package_is_said(registered, tmp_path):
-    student_t_vae().save(tmp_path / "vae.keras")
+    poisson_vae().save(tmp_path / "vae.keras")
 
-    class StudentT(kv.priors.StandardNormal):
+    class Poisson(kv.priors.StandardNormal):
         pass
 
-    registered(package="keras_vae.likelihoods")(StudentT)
+    registered(package="keras_vae.likelihoods")(Poisson)
     reason = (
-        r"'keras_vae\.likelihoods>StudentT', the registered name of "
-        r"keras_vae\.likelihoods\.student_t\.StudentT, was given to .*<locals>\.StudentT too"
+        r"'keras_vae\.likelihoods>Poisson', the registered name of "
+        r"keras_vae\.likelihoods\.poisson\.Poisson, was given to .*<locals>\.Poisson too"
         r".*under a package"
     )
     with pytest.raises(ValueError, match=reason):
-        student_t_vae().save(tmp_path / "new.keras")
+        poisson_vae().save(tmp_path / "new.keras")
     with pytest.raises(ValueError, match=r"Cannot load .*vae\.keras: " + reason):
         kv.load_model(tmp_path / "vae.keras")
     assert [path.name for path in tmp_path.iterdir()] == ["vae.keras"]

@@ -1,0 +1,45 @@
+"""The names of the parts by folder, for the help of the command; by scripts/shelf.py."""
+
+NAMES = {
+    "likelihoods": [
+        "bernoulli",
+        "categorical",
+        "continuous_bernoulli",
+        "discretized_logistic",
+        "discretized_logistic_mixture",
+        "gaussian",
+        "laplace",
+        "negative_binomial",
+        "poisson",
+        "student_t",
+    ],
+    "priors": [
+        "gaussian_mixture",
+        "real_nvp",
+        "standard_normal",
+        "uniform_on_sphere",
+        "vamp",
+    ],
+    "posteriors": [
+        "diagonal_normal",
+        "full_covariance_normal",
+        "inverse_autoregressive_flow",
+        "planar_flow",
+        "von_mises_fisher",
+    ],
+    "objectives": [
+        "beta_tc_vae",
+        "capacity",
+        "ciwae",
+        "dip_vae",
+        "elbo",
+        "factor_vae",
+        "free_bits",
+        "info_max_vae",
+        "info_vae",
+        "iwae",
+        "miwae",
+        "piwae",
+        "wae",
+    ],
+}
