@@ -2,17 +2,21 @@
 
     KERAS_BACKEND=tensorflow python benchmarks/small_models.py
 
-Plain Keras is a `keras.Model` with the same networks, noise and loss, written by hand. Both
-take turns in one process, after one model of each. MB are resident memory that stays after
-the model is deleted, or between two fits of one model.
+Plain Keras is a `keras.Model` with the same networks, noise and loss, written by hand. Each has
+a process of its own, so that memory is its own; they take turns, one waiting while the other
+works. MB are resident memory that stays after a model is deleted, or between two fits of one;
+as some MB come and go, of 20 models a tenth of one is noise.
 """
 
 import argparse
 import ctypes
+import functools
 import gc
+import multiprocessing
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "speed"))
@@ -25,6 +29,7 @@ from memory import rss_mb
 import keras_vae as kv
 
 N_FEATURES, LATENT_DIM, WIDTH = 64, 2, 32
+WARM_UP = 3  # models or fits that are not counted
 
 
 class PlainVAE(keras.Model):
@@ -58,22 +63,40 @@ def make_vae() -> keras.Model:
 CONTESTANTS = {"keras_vae": make_vae, "plain Keras": PlainVAE}
 
 
-def small_model(make, args) -> None:
-    """Trains one model from the beginning, and forgets it."""
-    model = make()
+def trained(name, rows, options) -> keras.Model:
+    """Returns a new model of a contestant after its first fit."""
+    model = CONTESTANTS[name]()
     model.compile(keras.optimizers.Adam(1e-3))
-    model.fit(data(args.rows), epochs=args.epochs, batch_size=args.batch_size, verbose=0)
+    model.fit(data(rows), **options)
+    return model
+
+
+@functools.cache
+def kept_model(name) -> keras.Model:
+    """Returns the one model of this process that is fitted again and again."""
+    return trained(name, 2_000, {"verbose": 0})
+
+
+def small_model(name, rows, options) -> tuple[float, float]:
+    """Returns what it costs to train one model from the beginning and to forget it."""
+    return measured(lambda: trained(name, rows, options))
+
+
+def later_fit(name, rows, options) -> tuple[float, float]:
+    """Returns what another fit of a model costs."""
+    model, x = kept_model(name), data(rows)
+    return measured(lambda: model.fit(x, **options))
 
 
 def data(n):
     return (np.random.default_rng(n).random((n, N_FEATURES)) < 0.3).astype("float32")
 
 
-def measured(function, *inputs) -> tuple[float, float]:
+def measured(function) -> tuple[float, float]:
     """Returns the seconds of a call and the MB that stay after it."""
     memory = settled_mb()
     start = time.perf_counter()
-    function(*inputs)
+    function()
     seconds = time.perf_counter() - start
     return seconds, settled_mb() - memory
 
@@ -90,7 +113,7 @@ def report(title, results) -> None:
     for name, rows in results.items():
         seconds, memory = zip(*rows, strict=True)
         spread = f"{statistics.median(seconds):.2f} [{min(seconds):.2f}, {max(seconds):.2f}]"
-        print(f"| {name} | {spread} | {statistics.mean(memory):.2f} |", flush=True)
+        print(f"| {name} | {spread} | {statistics.mean(memory):.1f} |", flush=True)
 
 
 def main() -> None:
@@ -102,27 +125,30 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=32)
     args = parser.parse_args()
 
-    results = {name: [] for name in CONTESTANTS}
-    for i in range(args.models + 1):
-        for name, make in CONTESTANTS.items():
-            result = measured(small_model, make, args)
-            if i:
-                results[name].append(result)
-    title = f"{args.rows} rows, {args.epochs} epochs of batches of {args.batch_size}"
-    report(f"{keras.backend.backend()}, {args.models} small models, {title}:", results)
-
-    models = {name: make() for name, make in CONTESTANTS.items()}
     options = {"epochs": args.epochs, "batch_size": args.batch_size, "verbose": 0}
-    for model in models.values():
-        model.compile(keras.optimizers.Adam(1e-3))
-        model.fit(data(2_000), **options)
-    for title, step in (("of one size", 0), ("each of another size", 37)):
+    context = multiprocessing.get_context("spawn")
+    processes = {name: ProcessPoolExecutor(1, context) for name in CONTESTANTS}
+
+    def in_turn(title, function, sizes):
+        """Reports what a function costs each contestant at these sizes, after the first ones."""
         results = {name: [] for name in CONTESTANTS}
-        for i in range(args.sizes):
-            for name, model in models.items():
-                x = data(2_000 + step * (i + 1))
-                results[name].append(measured(lambda m, x: m.fit(x, **options), model, x))
-        report(f"{keras.backend.backend()}, {args.sizes} later fits {title}:", results)
+        for rows in sizes:
+            for name, process in processes.items():
+                results[name].append(process.submit(function, name, rows, options).result())
+        report(
+            f"{keras.backend.backend()}, {title}",
+            {name: rows[WARM_UP:] for name, rows in results.items()},
+        )
+
+    title = f"{args.rows} rows, {args.epochs} epochs of batches of {args.batch_size}"
+    n = args.models + WARM_UP
+    in_turn(f"{args.models} small models, {title}:", small_model, [args.rows] * n)
+    n = args.sizes + WARM_UP
+    in_turn(f"{args.sizes} later fits of one size:", later_fit, [2_000] * n)
+    sizes = [2_000 + 37 * (i + 1) for i in range(n)]
+    in_turn(f"{args.sizes} later fits each of another size:", later_fit, sizes)
+    for process in processes.values():
+        process.shutdown()
 
 
 if __name__ == "__main__":
