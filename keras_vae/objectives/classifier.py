@@ -42,6 +42,7 @@ class Classifier(Classifying, Penalty):
         >>> vae.fit(images, labels=digits)  # -1 where unknown
     """
 
+    public_name = None  # the number of classes must be said
     term_names = ("classification_loss",)
     takes_grids = True
     classifies_codes = True

@@ -65,6 +65,7 @@ ARGUMENTS = {
     "networks>DenseDecoder": (5,),
     "schedules>Cyclical": (10,),
     "conditions>Embedding": (3,),
+    "objectives>Classifier": (3,),
     "conditions>OneHot": (["a", "b"],),
 }
 MADE = {
