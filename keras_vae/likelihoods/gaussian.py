@@ -89,6 +89,10 @@ class Gaussian(Likelihood):
         return x if self.units is None else self.units.as_input(x)
 
     @property
+    def adapts(self) -> bool:
+        return self.follows_epochs
+
+    @property
     def follows_epochs(self) -> bool:  # type: ignore[override]  # others have a plain attribute
         return self.sigma == "optimal"
 

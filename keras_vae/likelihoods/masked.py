@@ -61,6 +61,10 @@ class Masked(Likelihood):
         return self.likelihood.can_draw
 
     @property
+    def adapts(self) -> bool:
+        return self.likelihood.adapts
+
+    @property
     def takes_exposure(self) -> bool:  # type: ignore[override]  # others have a plain attribute
         return self.likelihood.takes_exposure
 

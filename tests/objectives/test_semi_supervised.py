@@ -275,8 +275,13 @@ def test_what_makes_no_sense_is_refused(x):
         make_vae(objective=semi_supervised())
     with pytest.raises(ValueError, match="is for 4 classes, but the VAE's condition has 3"):
         make_vae(objective=semi_supervised(n_classes=4), condition=kv.conditions.OneHot(N_CLASSES))
-    with pytest.raises(ValueError, match="follows from one reconstruction"):
-        make(likelihood=kv.likelihoods.Gaussian("optimal"))
+    for likelihood in (kv.likelihoods.Gaussian("optimal"),
+                       kv.likelihoods.Masked(kv.likelihoods.Gaussian("optimal"))):  # fmt: skip
+        with pytest.raises(ValueError, match="follows from one reconstruction"):
+            make(likelihood=likelihood)
+    for likelihood in ("gaussian", kv.likelihoods.Gaussian("learned"), "poisson"):
+        losses = make(likelihood=likelihood).fit(x, labels=SOME, verbose=0).history["loss"]
+        assert np.isfinite(losses).all()
     with pytest.raises(ValueError, match="takes no penalties"):
         semi_supervised() + kv.objectives.MMD()
     vae = make(compile_kwargs={"metrics": ["mse"]})
