@@ -1,5 +1,6 @@
 """OneHot: a category as a vector of zeros and a one."""
 
+import numpy as np
 from keras import ops
 
 from keras_vae.conditions.categories import Categories
@@ -33,4 +34,7 @@ class OneHot(Categories):
         return self.n
 
     def embed(self, rows) -> Tensor:
-        return ops.one_hot(rows, self.n, dtype="float32") + self.out_of_range(rows)
+        # Not `ops.one_hot`, which on torch refuses what is out of range in words of its own.
+        places = np.arange(self.n, dtype="int32")
+        vectors = ops.cast(ops.equal(ops.expand_dims(rows, -1), places), "float32")
+        return vectors + self.out_of_range(rows)
