@@ -3,7 +3,7 @@
 import copy
 import functools
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -44,8 +44,9 @@ def first_batch(name: str, stream) -> tuple[Batch, Any]:
         return arrays, stream
     if iterator is stream:
         return arrays, _checked(name, itertools.chain([batch], iterator))
-    if not isinstance(batch, (list, tuple, Mapping)) and hasattr(stream, "collate_fn"):
-        # Keras takes a bare tensor of a torch DataLoader for a tuple of its rows.
+    if not isinstance(batch, (list, tuple)) and hasattr(stream, "collate_fn"):
+        # Keras takes a bare tensor of a torch DataLoader for a tuple of its rows, a dict for its
+        # keys.
         stream = copy.copy(stream)
         stream.collate_fn = functools.partial(_collate_to_tuple, stream.collate_fn)
     return arrays, stream
