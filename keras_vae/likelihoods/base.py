@@ -6,6 +6,8 @@ import inspect
 import numpy as np
 from keras import ops
 
+from keras_vae.distributions.base import Distribution
+from keras_vae.likelihoods.of_params import OfParams
 from keras_vae.likelihoods.scale import warn_of_scale
 from keras_vae.numerics.float32_layer import Float32Layer
 from keras_vae.numerics.straight_through import tamed
@@ -13,7 +15,7 @@ from keras_vae.typing import Tensor
 
 
 class Likelihood(Float32Layer, abc.ABC):
-    """log p(x|z), from the raw params that the decoder makes of z.
+    """p(x|z), from the raw params that the decoder makes of z: see `distribution`.
 
     A layer, as it may have weights, such as a learned σ; the VAE builds it with the
     shape of the target. Everything is float32 whatever the dtype policy. To write one,
@@ -116,6 +118,10 @@ class Likelihood(Float32Layer, abc.ABC):
             "Subclass keras_vae.likelihoods.Likelihood with a method sample(params, seed), or "
             "take the mean of p(x|z), without draw=True."
         )
+
+    def distribution(self, params) -> Distribution:
+        """Returns p(x|z) of the decoder's params, `(batch, ...)`, as a distribution."""
+        return OfParams(self, params)
 
     def update(self, target, params, mask=None, sample_weight=None, bound=None) -> None:
         """Adapts weights that follow from a training batch rather than from a gradient.

@@ -72,6 +72,25 @@ class LikelihoodContract:
             to_numpy(values[N_DRAWS, BATCH])[2], to_numpy(log_prob), rtol=1e-4, atol=1e-4
         )
 
+    def test_it_makes_a_distribution(self, vae):
+        likelihood, params = vae.likelihood, self.params(vae)
+        distribution = likelihood.distribution(params)
+        assert isinstance(distribution, kv.distributions.Distribution)
+        target = self.data(vae, N_DRAWS * BATCH)
+        targets = target.reshape(N_DRAWS, BATCH, *target.shape[1:])
+        assert tuple(distribution.event_shape) == target.shape[1:]
+        np.testing.assert_allclose(
+            to_numpy(distribution.log_prob(targets)),
+            np.stack([to_numpy(likelihood.log_prob(rows, params)) for rows in targets]),
+            rtol=1e-4,
+            atol=1e-4,
+        )
+        np.testing.assert_array_equal(
+            to_numpy(distribution.mean()), to_numpy(likelihood.mean(params))
+        )
+        if likelihood.can_draw:
+            assert tuple(distribution.sample(N_DRAWS, seed=1).shape) == targets.shape
+
     def test_draws_are_of_its_mean(self, vae):
         likelihood = vae.likelihood
         if not likelihood.can_draw:
