@@ -31,7 +31,8 @@ class Condition(SeededLayer, abc.ABC):
     3. `embed(rows)`: e(c), `(batch, size)`;
     4. `is_unknown(rows)`, where a row can say that c is not known, and `unknown_row`, such a row;
     5. `build(input_shape)`, where it has weights: call `super().build(input_shape)`; and
-       `get_config`, where its constructor takes arguments.
+       `get_config`, where its constructor takes arguments;
+    6. `examples(rng, n)`, where rows of zeros and ones are none that it knows.
 
     The smallest example:
 
@@ -166,6 +167,10 @@ class Condition(SeededLayer, abc.ABC):
         if self.row_dtype != "float32":
             return np.zeros(len(rows), bool)
         return np.isnan(rows.reshape(len(rows), -1)).any(axis=1)
+
+    def examples(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Returns n rows to try an exported model on, `(n, *row_shape)`, of `row_dtype`."""
+        return rng.integers(2, size=(n, *self.row_shape)).astype(self.row_dtype)
 
     def as_tree(self, rows: dict) -> Any:
         """Returns rows by the names of `by_name` as `given` takes them."""

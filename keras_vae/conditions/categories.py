@@ -121,6 +121,9 @@ class Categories(Condition):
     def unknown_rows(self, rows) -> np.ndarray:
         return rows == -1
 
+    def examples(self, rng, n) -> np.ndarray:
+        return rng.integers(self.n, size=n).astype("int32")
+
     def is_unknown(self, rows) -> Tensor:
         return ops.equal(rows, -1)
 

@@ -50,6 +50,9 @@ class Exposure(Condition):
             self.log_typical.assign(np.log(rows.astype("float64")).mean())
             self.has_seen.assign(1.0)
 
+    def examples(self, rng, n) -> np.ndarray:
+        return rng.uniform(0.5, 2.0, size=n).astype("float32")
+
     def embed(self, rows) -> Tensor:
         return ops.log(rows)
 

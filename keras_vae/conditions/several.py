@@ -41,38 +41,39 @@ class Several(Condition):
             )
         if sum(part.gives_exposure for part in conditions.values()) > 1:
             raise ValueError("Two conditions say by what the means are multiplied: leave one out.")
-        self.conditions = dict(conditions)
+        # A list, as torch.export brings the dicts of a model into the order of the alphabet.
+        self.part_names, self.parts = tuple(conditions), list(conditions.values())
         self.gives_exposure = any(part.gives_exposure for part in conditions.values())
         self.shares = any(part.shares for part in conditions.values())
 
     def by_name(self) -> dict[str, Condition]:
-        return self.conditions
+        return dict(zip(self.part_names, self.parts, strict=True))
 
     @property
     def size(self) -> int | None:  # type: ignore[override]  # others have a plain attribute
-        sizes = [part.size for part in self.conditions.values()]
+        sizes = [part.size for part in self.parts]
         return None if None in sizes else sum(sizes)
 
     def build(self, input_shape) -> None:
-        for name, part in self.conditions.items():
+        for name, part in self.by_name().items():
             if not part.built:
                 part.build(tuple(input_shape[name]))
 
     def _with_values(self, values):
         values = {} if values is None else values
-        if not isinstance(values, Mapping) or values.keys() - self.conditions.keys():
+        if not isinstance(values, Mapping) or values.keys() - set(self.part_names):
             found = list(values) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(
-                f"The model has the conditions {', '.join(self.conditions)}: pass condition as a "
+                f"The model has the conditions {', '.join(self.part_names)}: pass condition as a "
                 f"dict of them; received {found}."
             )
-        return [(name, part, values.get(name)) for name, part in self.conditions.items()]
+        return [(name, part, values.get(name)) for name, part in self.by_name().items()]
 
     def as_tree(self, rows) -> dict:
-        return {name: rows[name] for name in self.conditions}
+        return {name: rows[name] for name in self.part_names}
 
     def shapes(self) -> dict:
-        return {name: part.shapes() for name, part in self.conditions.items()}
+        return {name: part.shapes() for name, part in self.by_name().items()}
 
     def look_at(self, rows) -> None:
         raise NotImplementedError("Each of the conditions looks at its own.")
@@ -84,7 +85,7 @@ class Several(Condition):
         raise NotImplementedError("Each of the conditions embeds its own.")
 
     def given(self, rows, training: bool = False) -> Given:
-        found = [part.given(rows[name], training) for name, part in self.conditions.items()]
+        found = [part.given(rows[name], training) for name, part in self.by_name().items()]
         vectors = [given.vector for given in found if given.vector is not None]
         exposed = [given for given in found if given.log_exposure is not None]
         return Given(
@@ -98,7 +99,7 @@ class Several(Condition):
         config = super().get_config()
         for name in ("unknown", "seed"):
             config.pop(name)
-        parts = self.conditions.items()
+        parts = self.by_name().items()
         return config | {
             "conditions": {n: keras.saving.serialize_keras_object(part) for n, part in parts}
         }

@@ -1,12 +1,15 @@
 """What a trained VAE is exported as: named functions from arrays to arrays."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.conditions import Condition
+from keras_vae.reading.batch import packed
 from keras_vae.typing import Tensor
 
 # With a larger difference the exported file does not compute what the model does.
@@ -21,25 +24,33 @@ class ExportError(RuntimeError):
     """A model or a function of it that a format cannot hold."""
 
 
-class Endpoint(NamedTuple):
+# A dataclass, as Keras and torch.export reorder the dicts of a tuple that a model holds.
+@dataclass(frozen=True, eq=False)
+class Endpoint:
     """A function of the model to export.
 
     Attributes:
         function: from one tensor per input to a tensor or a dict of tensors by name.
         inputs: by name, the shape of one sample of each input, in the function's order.
         output_name: what the output is called, unless it is a dict.
-        check: raises a ValueError for a last input that the function is not for.
+        check: raises a ValueError for a target, y or else x, that the function is not for.
+        conditions: by name, those of the model, whose rows are some of the inputs.
     """
 
     function: Callable
-    inputs: dict[str, tuple]
+    inputs: Mapping[str, tuple]
     output_name: str | None = None
     check: Callable | None = None
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+
+    def dtype(self, name: str) -> str:
+        """Returns the dtype of an input: that of its rows for a condition, else float32."""
+        return self.conditions[name].row_dtype if name in self.conditions else "float32"
 
     def input_specs(self, batch_size: int | None = None) -> dict[str, keras.InputSpec]:
-        """Returns the inputs by name, float32, of any or a fixed batch size."""
+        """Returns the inputs by name, of any or a fixed batch size."""
         return {
-            name: keras.InputSpec(shape=(batch_size, *features), dtype="float32", name=name)
+            name: keras.InputSpec(shape=(batch_size, *features), dtype=self.dtype(name), name=name)
             for name, features in self.inputs.items()
         }
 
@@ -50,7 +61,7 @@ class Endpoint(NamedTuple):
 
     def check_repeatable(self) -> None:
         """Raises an ExportError if the model's function gives other numbers when called again."""
-        arrays = self._random_input(np.random.default_rng(0), 3)
+        arrays = self.random_input(3)
         first, again = (self._outputs_of_model(arrays) for _ in range(2))
         for name, value in first.items():
             if not (difference := _difference(value, again[name])) <= TOLERANCE:
@@ -87,7 +98,7 @@ class Endpoint(NamedTuple):
         """
         rng, largest = np.random.default_rng(0), 0.0
         if examples is None:
-            batches = [self._random_input(rng, n) for n in batch_sizes]
+            batches = [self.random_input(n, rng) for n in batch_sizes]
         else:
             batches = [[array[:n] for array in examples] for n in (*batch_sizes, None)]
         for arrays in batches:
@@ -110,15 +121,26 @@ class Endpoint(NamedTuple):
                 largest = max(largest, difference)
         return largest
 
-    def _random_input(self, rng, n):
-        shapes = ((n, *features) for features in self.inputs.values())
-        bits = [rng.integers(2, size=shape).astype("float32") for shape in shapes]
+    def random_input(self, n: int, rng: np.random.Generator | None = None) -> list[np.ndarray]:
+        """Returns n rows of each input that the model can take, unknown conditions among them."""
+        rng = rng or np.random.default_rng(0)
+        rows = {name: self._random_rows(name, rng, n) for name in self.inputs}
         try:
             if self.check is not None:
-                self.check(bits[-1])
+                self.check(rows["y"] if "y" in rows else rows["x"])
         except ValueError:  # such as of a likelihood of positive numbers
-            return [0.1 + 0.8 * array for array in bits]
-        return bits
+            others = rows.keys() - self.conditions.keys()
+            rows |= {name: 0.1 + 0.8 * rows[name] for name in others}
+        return list(rows.values())
+
+    def _random_rows(self, name, rng, n):
+        if name not in self.conditions:
+            return rng.integers(2, size=(n, *self.inputs[name])).astype("float32")
+        condition = self.conditions[name]
+        rows = condition.examples(rng, n)
+        if condition.unknown is not None and n > 1:
+            rows[-1] = condition.unknown_row
+        return rows
 
     def _outputs_of_model(self, arrays):
         outputs = self.named_outputs(*map(ops.convert_to_tensor, arrays))
@@ -136,19 +158,56 @@ def _difference(value, other):
 def endpoints(vae) -> dict[str, Endpoint]:
     """Returns the functions of a built VAE by name.
 
-    `score` takes the target as a second input, `y`, where `fit` had one of its
-    own or x is not of its shape.
+    Behind x, or z, each takes the rows of the model's conditions, by their names. `score`
+    takes the target as a last input, `y`, where `fit` had one of its own or x is not of
+    its shape.
+
+    Raises:
+        ValueError: if a condition has a name that no input may have.
     """
-    x, z = {"x": vae.input_features}, {"z": vae.latent_shape}
     y = {"y": vae.target_features}
     takes_y = vae.own_target or vae.input_features != vae.target_features
-    judged = {**x, **y} if takes_y else x
+    score = endpoint(vae, vae.of_inputs(vae.score_given), "x", "score", y if takes_y else {})
     return {
-        "reconstruct": Endpoint(vae.call, x, "reconstruction"),
-        "encode": Endpoint(vae.posterior_params, x),
-        "decode": Endpoint(vae.mean_given, z, "reconstruction"),
-        "score": Endpoint(vae.score_given, judged, "score", vae.likelihood.check_target),
+        "reconstruct": endpoint(vae, vae.call, "x", "reconstruction"),
+        "encode": endpoint(vae, vae.of_inputs(vae.posterior_params), "x"),
+        "decode": endpoint(vae, vae.of_inputs(vae.mean_given, "z"), "z", "reconstruction"),
+        "score": replace(score, check=vae.likelihood.check_target),
     }
+
+
+def endpoint(
+    vae,
+    function: Callable,
+    main: str,
+    output_name: str | None = None,
+    others: Mapping[str, tuple] = MappingProxyType({}),
+) -> Endpoint:
+    """Returns the endpoint of a function of x, or codes, and the rows of the conditions.
+
+    Args:
+        vae: the VAE.
+        function: from a tensor, or a dict of it and `condition`, and from the others.
+        main: `"x"` or `"z"`.
+        output_name: what the output is called, unless it is a dict.
+        others: by name, the shape of one sample of each further input.
+    """
+    conditions = {} if vae.condition is None else vae.condition.by_name()
+    for name in conditions:
+        if not name.isidentifier():
+            raise ValueError(
+                f"The condition {name!r} is to be the name of an input, which is one word of "
+                "letters, digits and underscores: give it such a name to export the model."
+            )
+    rows = {name: condition.row_shape for name, condition in conditions.items()}
+    inputs = {main: vae.input_features if main == "x" else vae.latent_shape, **rows, **others}
+    names = (main, *rows)
+
+    def of_tensors(*tensors):
+        n = len(names)
+        return function(*packed(names, tensors[:n], main), *tensors[n:])
+
+    return Endpoint(of_tensors, inputs, output_name, conditions)
 
 
 class EndpointModel(keras.Model):
@@ -163,7 +222,10 @@ class EndpointModel(keras.Model):
         self.vae = vae
         self.endpoint = endpoint
         self.output_names: list[str] = []
-        zeros = {name: ops.zeros((1, *shape)) for name, shape in endpoint.inputs.items()}
+        zeros = {
+            name: ops.zeros((1, *shape), endpoint.dtype(name))
+            for name, shape in endpoint.inputs.items()
+        }
         self(zeros if len(zeros) > 1 else zeros.popitem()[1])  # Keras exports only what was called.
 
     def call(self, inputs) -> Tensor | tuple[Tensor, ...]:

@@ -7,6 +7,8 @@ import numpy as np
 from keras_vae import backend
 from keras_vae.export.base import ExportFormat
 from keras_vae.export.endpoints import ExportError, endpoints
+from keras_vae.reading.batch import opened
+from keras_vae.training.beside import Rows
 from keras_vae.validation.arguments import check_choice
 
 # By kind, the largest difference from the model that is no error, in parts of the largest value.
@@ -80,7 +82,8 @@ def quantization(
         if kind == "int8":
             raise ValueError(
                 'quantize="int8" measures the range of each activation: pass representative=x, '
-                "some hundred rows of data, or (x, y) where score takes a target."
+                "some hundred rows of data, (x, y) where score takes a target, or for x a dict "
+                '{"x": x, "condition": c}.'
             )
         return Quantization(kind, {})
     return Quantization(kind, _rows(vae, representative))
@@ -88,21 +91,29 @@ def quantization(
 
 def _rows(vae, representative):
     inputs = endpoints(vae)["score"].inputs
-    names = list(inputs)
+    names = [name for name in ("x", "y") if name in inputs]
     arrays = representative if isinstance(representative, tuple) else (representative,)
     if len(arrays) != len(names):
         raise ValueError(
             f"representative must be {' and '.join(names)}, as score takes; received "
             f"{len(arrays)} of them{'' if len(names) == 1 else ': pass (x, y)'}."
         )
+    x, beside = opened("representative", arrays[0])
     rows = {}
-    for name, array in zip(names, arrays, strict=True):
+    for name, array in zip(names, (x, *arrays[1:]), strict=True):
         array, features = np.asarray(array), inputs[name]
         if array.shape[1:] != tuple(features) or not len(array):
             raise ValueError(
                 f"representative has {name} of shape {array.shape}; the model takes "
                 f"(n, {', '.join(map(str, features))})."
             )
-        chosen = np.linspace(0, len(array) - 1, min(len(array), _MAX_ROWS)).astype(int)
-        rows[name] = array[chosen].astype("float32")
-    return rows | {"z": vae.encode(rows["x"])}
+        rows[name] = array.astype("float32")
+    conditions = vae.beside(inference=True).read(beside, len(rows["x"]))
+    rows = {name: _some(array) for name, array in {**rows, **conditions}.items()}
+    if conditions:
+        beside = {"condition": Rows({name: rows[name] for name in conditions})}
+    return rows | {"z": vae.encode(rows["x"], **beside)}
+
+
+def _some(array):
+    return array[np.linspace(0, len(array) - 1, min(len(array), _MAX_ROWS)).astype(int)]

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.conditions import NOTHING
 from keras_vae.evaluation import draws
 from keras_vae.export.base import ExportFormat
-from keras_vae.export.endpoints import ExportError, endpoints
+from keras_vae.export.endpoints import Endpoint, ExportError, endpoint, endpoints
 
 
 class SavedModel(ExportFormat):
@@ -45,6 +46,10 @@ def export_saved_model(
         draw_z, draw_x, where they are asked for: x and `seed` to `z`, a draw of
             q(z|x) per row; z and `seed` to `x`, a draw of p(x|z) per row.
 
+    Of a model with a condition each takes its rows too, behind x or z and before the
+    others, as `condition`, or several by their names; int32 for categories. `sample` takes
+    them in place of `n`, a row for each draw.
+
     Each is an attribute of what `tf.saved_model.load` returns, and a signature,
     whose outputs are named.
 
@@ -59,29 +64,20 @@ def export_saved_model(
     import tensorflow as tf
 
     known = endpoints(vae)
-    for endpoint in known.values():
-        endpoint.check_repeatable()
+    for written in known.values():
+        written.check_repeatable()
     archive, served, signatures = keras.export.ExportArchive(), tf.Module(), {}
     archive.track(vae)
-    for name, endpoint in {"serve": known["reconstruct"], **known}.items():
-        specs = [
-            tf.TensorSpec((None, *features), "float32", name)
-            for name, features in endpoint.inputs.items()
-        ]
-        function = archive.add_endpoint(name, endpoint.function, specs)
+    drawing = _draws(vae) if with_draws else {}
+    seed = tf.TensorSpec((), "int32", "seed")
+    for name, written in {"serve": known["reconstruct"], **known, **drawing}.items():
+        specs = [*_specs(written), *([seed] if name in drawing else [])]
+        function = archive.add_endpoint(name, written.function, specs)
         setattr(served, name, function)
-        signatures[name] = _signature(function, endpoint.output_name, *specs)
-    served.sample = _sample(vae, archive)
-    n, seed = (tf.TensorSpec((), "int32", name) for name in ("n", "seed"))
-    signatures["sample"] = _signature(served.sample, "reconstruction", n, seed)
-    if with_draws:
-        for name, (function, given, drawn) in _draws(vae).items():
-            specs = [
-                tf.TensorSpec((None, *features), "float32", key) for key, features in given.items()
-            ]
-            specs.append(tf.TensorSpec((), "int32", "seed"))
-            setattr(served, name, archive.add_endpoint(name, function, specs))
-            signatures[name] = _signature(getattr(served, name), drawn, *specs)
+        signatures[name] = _signature(function, written.output_name, *specs)
+    sample, specs = _sample(vae, archive)
+    served.sample = sample
+    signatures["sample"] = _signature(sample, "reconstruction", *specs, seed)
     # TensorFlow's own, as LiteRT's converter takes only these for constants.
     served.tracked_variables = [
         v.value if isinstance(v, keras.Variable) else v for v in archive.variables
@@ -97,11 +93,11 @@ def export_saved_model(
         outputs = loaded.signatures[name](**inputs)
         return {key: value.numpy() for key, value in outputs.items()}
 
-    for name, (_, given, drawn) in _draws(vae).items() if with_draws else ():
-        _check_draws(loaded.signatures[name], name, given, drawn)
+    for name, written in drawing.items():
+        _check_draws(loaded.signatures[name], name, written)
     return {
-        name: endpoint.largest_difference(functools.partial(run, name), batch_sizes=(1, 3))
-        for name, endpoint in known.items()
+        name: written.largest_difference(functools.partial(run, name), batch_sizes=(1, 3))
+        for name, written in known.items()
     }
 
 
@@ -113,6 +109,16 @@ def _without_infos(logger):
         yield
     finally:
         logger.setLevel(level)
+
+
+def _specs(written):
+    """Returns the inputs of an endpoint as TensorFlow names them."""
+    import tensorflow as tf
+
+    return [
+        tf.TensorSpec((None, *features), written.dtype(name), name)
+        for name, features in written.inputs.items()
+    ]
 
 
 def _signature(function, output_name, *specs):
@@ -127,48 +133,60 @@ def _signature(function, output_name, *specs):
     return named.get_concrete_function()
 
 
-def _draws(vae):
-    """Returns functions that draw by seed, by name, each with its input and its output's name."""
+def _draws(vae) -> dict[str, Endpoint]:
+    """Returns functions that draw by name, which take a seed behind their inputs."""
 
     # Of one seed z and x, and the prior's draws, have noise of their own.
-    def draw_z(x, seed):
-        return draws.z_given(vae, x, [seed, 2**20])
+    def draw_z(x, seed, given):
+        return draws.z_given(vae, x, [seed, 2**20], given)
 
-    def draw_x(z, seed):
-        return draws.x_given(vae, z, [seed, 2**21])
+    def draw_x(z, seed, given):
+        return draws.x_given(vae, z, [seed, 2**21], given)
 
     return {
-        "draw_z": (draw_z, {"x": vae.input_features}, "z"),
-        "draw_x": (draw_x, {"z": vae.latent_shape}, "x"),
+        "draw_z": endpoint(vae, vae.of_inputs(draw_z), "x", "z"),
+        "draw_x": endpoint(vae, vae.of_inputs(draw_x, "z"), "z", "x"),
     }
 
 
-def _check_draws(run, name, given, drawn):
+def _check_draws(run, name, written):
     import tensorflow as tf
 
-    inputs = {key: tf.zeros((64, *features)) for key, features in given.items()}
-    first, again = (run(**inputs, seed=tf.constant(1))[drawn].numpy() for _ in range(2))
+    inputs = dict(zip(written.inputs, map(tf.constant, written.random_input(64)), strict=True))
+    first, again = (
+        run(**inputs, seed=tf.constant(1))[written.output_name].numpy() for _ in range(2)
+    )
     if not np.isfinite(first).all() or (first != again).any():
         raise ExportError(f"`{name}` gives other draws at a second call with the same seed.")
 
 
 def _sample(vae, archive):
-    """Returns the function from `n` and `seed` to means of p(x|z)."""
+    """Returns the function to means of p(x|z), and its inputs but for the last, the seed.
+
+    They are the rows of the conditions, or else `n`.
+    """
     import tensorflow as tf
 
     number = tf.TensorSpec((), "int32")
+    conditions = [spec for spec in _specs(endpoints(vae)["decode"]) if spec.name != "z"]
 
-    def decoded_draws(rows, seed):
-        codes = vae.prior.sample(ops.shape(rows)[0], seed=draws.GivenSeed([seed, 0]))
-        return vae.mean_given(codes)
+    def decoded_draws(*inputs):
+        *rows, seed = inputs
+        given = NOTHING
+        if conditions:
+            named = {spec.name: part for spec, part in zip(conditions, rows, strict=True)}
+            given = vae.condition.given(vae.condition.as_tree(named))
+        # XLA takes the number of draws from a shape only.
+        n, seed = ops.shape(rows[0])[0], draws.GivenSeed([seed, 0])
+        return vae.mean_given(vae.prior.given(given).sample_rows(1, n, seed), given=given)
 
-    # XLA takes the number of draws from a shape only.
-    by_rows = archive.add_endpoint(
-        "sample", decoded_draws, [tf.TensorSpec((None,), "float32"), number]
-    )
+    if conditions:
+        return archive.add_endpoint("sample", decoded_draws, [*conditions, number]), conditions
+    rows = tf.TensorSpec((None,), "float32")
+    by_rows = archive.add_endpoint("sample", decoded_draws, [rows, number])
 
     @tf.function(input_signature=[number, number], autograph=False)
     def sample(n, seed):
         return by_rows(tf.zeros([n]), seed)
 
-    return sample
+    return sample, [tf.TensorSpec((), "int32", "n")]

@@ -116,7 +116,8 @@ class Saving(Flow):
             quantize: for LiteRT from TensorFlow, `"float16"`, `"dynamic"` (8-bit
                 weights) or `"int8"` (8-bit activations too); float32 by default.
             representative: rows of data that `"int8"` measures ranges on, and
-                what is quantized is compared on; `(x, y)` where `score` takes y.
+                what is quantized is compared on; `(x, y)` where `score` takes y, and for
+                x a dict `{"x": x, "condition": c}` where the model has a condition.
 
         Returns:
             The largest difference between what the file and what the model

@@ -291,7 +291,9 @@ def test_a_failed_export_leaves_the_old_one(x, trained, tmp_path, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == sorted(old)
     # A model that computes something else after than before it is written.
     calls = itertools.count()
-    monkeypatch.setattr(trained, "score_given", lambda x: trained.call(x) + 0.1 * next(calls))
+    monkeypatch.setattr(
+        trained, "score_given", lambda x, given: trained.call(x) + 0.1 * next(calls)
+    )
     before = {path.name: path.read_bytes() for path in (tmp_path / "onnx").iterdir()}
     with pytest.raises(RuntimeError, match="score differs from the model's by"):
         trained.export(tmp_path / "onnx", format="onnx")
