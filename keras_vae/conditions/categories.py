@@ -127,10 +127,10 @@ class Categories(Condition):
     def is_unknown(self, rows) -> Tensor:
         return ops.equal(rows, -1)
 
-    def out_of_range(self, rows) -> Tensor:
-        """Returns NaN for numbers of no category, which a stream may hold, and 0 for others."""
+    def nan_out_of_range(self, rows, vectors) -> Tensor:
+        """Returns the vectors, NaN for numbers of no category, which a stream may hold."""
         inside = ops.logical_and(rows >= 0, rows < self.n)
-        return ops.expand_dims(ops.where(inside, 0.0, np.float32(np.nan)), -1)
+        return ops.where(ops.expand_dims(inside, -1), vectors, np.float32(np.nan))
 
     def get_config(self) -> dict:
         return {

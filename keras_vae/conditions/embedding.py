@@ -43,7 +43,7 @@ class Embedding(Categories):
 
     def embed(self, rows) -> Tensor:
         vectors = ops.take(self.vectors, ops.clip(rows, 0, self.n - 1), axis=0)
-        return vectors + self.out_of_range(rows)
+        return self.nan_out_of_range(rows, vectors)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "size": self.size}

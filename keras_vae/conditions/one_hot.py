@@ -1,6 +1,5 @@
 """OneHot: a category as a vector of zeros and a one."""
 
-import numpy as np
 from keras import ops
 
 from keras_vae.conditions.categories import Categories
@@ -34,7 +33,6 @@ class OneHot(Categories):
         return self.n
 
     def embed(self, rows) -> Tensor:
-        # Not `ops.one_hot`, which on torch refuses what is out of range in words of its own.
-        places = np.arange(self.n, dtype="int32")
-        vectors = ops.cast(ops.equal(ops.expand_dims(rows, -1), places), "float32")
-        return vectors + self.out_of_range(rows)
+        # Not `ops.one_hot`, which torch refuses out of range, and whose zeros int8 files lose.
+        far = ops.abs(ops.expand_dims(rows, -1) - ops.arange(self.n, dtype="int32"))
+        return self.nan_out_of_range(rows, ops.cast(1 - ops.minimum(far, 1), "float32"))

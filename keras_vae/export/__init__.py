@@ -39,6 +39,7 @@ def export(
 ) -> dict[str, float]:
     """Writes a built VAE, see `VAE.export`; an export that fails leaves an older one as it was."""
     vae.check_built("export")
+    _check_names(vae)
     chosen = get(format)
     if draws:
         _check_draws(vae, chosen)
@@ -47,6 +48,16 @@ def export(
     chosen.require()
     with written_beside(filepath) as path:
         return chosen.export(vae, path, endpoint, draws, how)
+
+
+def _check_names(vae):
+    """Raises a ValueError if a condition has a name that no input may have."""
+    for name in {} if vae.condition is None else vae.condition.by_name():
+        if not (name.isidentifier() and name.isascii()):
+            raise ValueError(
+                f"The condition {name!r} is to be the name of an input, which is one word of "
+                "letters, digits and underscores: give it such a name to export the model."
+            )
 
 
 def _check_folder(filepath):

@@ -161,9 +161,6 @@ def endpoints(vae) -> dict[str, Endpoint]:
     Behind x, or z, each takes the rows of the model's conditions, by their names. `score`
     takes the target as a last input, `y`, where `fit` had one of its own or x is not of
     its shape.
-
-    Raises:
-        ValueError: if a condition has a name that no input may have.
     """
     y = {"y": vae.target_features}
     takes_y = vae.own_target or vae.input_features != vae.target_features
@@ -193,12 +190,6 @@ def endpoint(
         others: by name, the shape of one sample of each further input.
     """
     conditions = {} if vae.condition is None else vae.condition.by_name()
-    for name in conditions:
-        if not name.isidentifier():
-            raise ValueError(
-                f"The condition {name!r} is to be the name of an input, which is one word of "
-                "letters, digits and underscores: give it such a name to export the model."
-            )
     rows = {name: condition.row_shape for name, condition in conditions.items()}
     inputs = {main: vae.input_features if main == "x" else vae.latent_shape, **rows, **others}
     names = (main, *rows)

@@ -1,6 +1,7 @@
 """Operations that the converters to ONNX lack, made of those that ONNX has."""
 
 import functools
+import importlib
 
 import numpy as np
 
@@ -9,17 +10,29 @@ from keras_vae import backend
 
 @functools.cache
 def teach_operations() -> None:
-    """Lets the backend's converter write erfc, of which TensorFlow makes the GELU, expm1, log1p."""
+    """Lets the backend's converter write erfc, of which TensorFlow makes the GELU, expm1, log1p.
+
+    And TensorFlow's `where` as it is, not as a sum of products, where a NaN times 0 is NaN.
+    """
     if backend.NAME == "tensorflow":
         from tf2onnx.handler import tf_op
 
+        importlib.import_module("tf2onnx.onnx_opset")  # whose own would else replace these
+
         for name, formula in {"Erfc": _erfc, "Expm1": _expm1, "Log1p": _log1p}.items():
             tf_op(name)(_tf2onnx_handler(formula))
+        tf_op("SelectV2")(_Where)
     elif backend.NAME == "torch":
         import torch
 
         for name, formula in {"aten::expm1": _expm1, "aten::log1p": _log1p}.items():
             torch.onnx.register_custom_op_symbolic(name, _torch_symbolic(formula), opset_version=9)
+
+
+class _Where:
+    @classmethod
+    def version_9(cls, ctx, node, **kwargs) -> None:
+        node.type = "Where"
 
 
 def _erfc(op, constant, x):
