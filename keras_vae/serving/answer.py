@@ -27,7 +27,11 @@ def answer_type(route: str, accept: str) -> str:
 def pack(route: str, outputs: dict[str, np.ndarray], media_type: str) -> Response:
     """Gives the answer that holds the outputs, or refuses those that are not finite."""
     if not all(np.isfinite(value).all() for value in outputs.values()):
-        raise HTTPException(422, "The model's answer is not finite. Scale x as in training.")
+        raise HTTPException(
+            422,
+            "The model's answer is not finite. Scale x as in training, and give as a condition "
+            "only what the model was trained with.",
+        )
     if media_type == JSON:
         return StreamingResponse(as_json(outputs), media_type=JSON)
     file = io.BytesIO()

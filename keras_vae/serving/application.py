@@ -1,11 +1,12 @@
 """The application: which routes there are, and what each does."""
 
+import math
 import os
 from pathlib import Path
 
 import numpy as np
 from answer import LastResponse, answer_type, pack
-from request_body import read_body, read_inputs
+from request_body import limit, read_body, read_inputs
 from served_model import load_model
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,21 +18,25 @@ from starlette.routing import Route
 def create_app(model_path: str | os.PathLike, max_bytes: int = 64 * 2**20) -> Starlette:
     """Makes the ASGI app that serves the model in the folder `model_path`."""
     model = load_model(Path(model_path))
-    routes = {name: (name,) for name in model.endpoints} | {"predict": tuple(model.endpoints)}
+    routes = {name: (name,) for name in model.endpoints}
+    if of_x := tuple(name for name in model.endpoints if "x" in model.endpoints[name].inputs):
+        routes["predict"] = of_x
     # A first call, which is slow, also tells what there is to get.
-    zeros = {
-        name: np.zeros((1, *(size or 1 for size in features)), np.float32)
-        for name, features in model.features.items()
+    ones = {
+        name: np.ones([size or 1 for size in given.shape], given.dtype)
+        for name, given in model.takes.items()
     }
-    gives = {
-        f"/{route}": {k: [None, *v.shape[1:]] for k, v in model.run(names, zeros).items()}
-        for route, names in routes.items()
-    }
-    takes = {
-        role: {"shape": [None, *model.features[name]], "dtype": "float32"}
-        for role, name in (("input", "x"), ("target", "y"))
-        if name in model.features
-    }
+
+    def first_call(names):
+        outputs = model.run(names, {name: ones[name] for name in model.inputs(names)})
+        return {name: [None, *value.shape[1:]] for name, value in outputs.items()}
+
+    gives = {f"/{route}": first_call(names) for route, names in routes.items()}
+    shapes = {k: {"shape": given.shape, "dtype": given.dtype} for k, given in model.takes.items()}
+    takes = {"input": shapes["x"]} if "x" in shapes else {}
+    takes |= {"target": shapes["y"]} if "y" in shapes else {}
+    if conditions := model.conditions():
+        takes["conditions"] = {name: shapes[name] for name in conditions}
     about = {**takes, "endpoints": gives, "max_bytes": max_bytes}
     pages = {"/": JSONResponse(about), "/health": JSONResponse({"status": "ok"})}
 
@@ -42,6 +47,10 @@ def create_app(model_path: str | os.PathLike, max_bytes: int = 64 * 2**20) -> St
             media_type = answer_type(route, headers.get("accept", ""))
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             inputs = read_inputs(content_type, body, names, model, max_bytes)
+            if route == "sample":
+                n = inputs["n"] if "n" in inputs else len(inputs[names[0]])
+                row = math.prod(gives["/sample"]["reconstruction"][1:])
+                limit("What is drawn", 4 * int(n) * row, max_bytes)
             return pack(route, model.run(routes[route], inputs), media_type)
 
         async def post(request):

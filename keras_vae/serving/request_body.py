@@ -54,24 +54,26 @@ def read_json(body: bytearray, names: list[str], model: Model, _) -> dict[str, n
 
 
 def read_npy(body: bytearray, names: list[str], model: Model, _) -> dict[str, np.ndarray]:
-    """Gives x of a .npy body, of any dtype; a model that takes more is not served by one."""
+    """Gives the array of a .npy body, of any dtype; who takes more is not served by one."""
     if len(names) > 1:
         raise HTTPException(415, f"The model takes {' and '.join(names)}. Send {NPZ} or {JSON}.")
-    return {"x": parse_npy("x", body, model)}
+    return {names[0]: parse_npy(names[0], body, model)}
 
 
 def read_npz(body: bytearray, names: list[str], model: Model, max_bytes: int) -> dict:
     """Gives the named arrays of a .npz body, of no more bytes than the body may have."""
+    given = ", ".join(f"{name}={name}" for name in names)
+    fix = f"Write it by numpy.savez(file, {given})."
     try:
         archive = zipfile.ZipFile(io.BytesIO(body))
+        if missing := [name for name in names if f"{name}.npy" not in archive.namelist()]:
+            raise HTTPException(400, f"The .npz file lacks {' and '.join(missing)}. {fix}")
         sizes = [archive.getinfo(f"{name}.npy").file_size for name in names]
         limit("What the .npz file holds", sum(sizes), max_bytes)
         files = {name: bytearray(archive.read(f"{name}.npy")) for name in names}
     except HTTPException:
         raise
     except Exception:  # zipfile and its decompressors raise errors of many kinds
-        given = ", ".join(f"{name}={name}" for name in names)
-        fix = f"Write it by numpy.savez(file, {given})."
         raise HTTPException(400, f"The body is not such a .npz file. {fix}") from None
     return {name: parse_npy(name, file, model) for name, file in files.items()}
 
@@ -97,19 +99,32 @@ READERS = {JSON: read_json, NPY: read_npy, NPZ: read_npz}
 
 
 def read_inputs(content_type: str, body: bytearray, names, model: Model, max_bytes: int) -> dict:
-    """Gives the named arrays, `(batch, *features)`, float32 and finite, or says what is wrong."""
+    """Gives the named arrays in the dtypes of the model, or says what is wrong."""
     if content_type not in READERS:
         *others, last = READERS
         known = f"{', '.join(others)} or {last}"
         raise HTTPException(415, f"The Content-Type is {content_type!r}. Send {known}.")
     found = READERS[content_type](body, names, model, max_bytes)
     for name, array in found.items():
-        limit(f"{name} as float32", 4 * array.size, max_bytes)  # small dtypes grow
-        with np.errstate(over="ignore"):  # what overflows is refused below
-            found[name] = array.astype(np.float32, order="C")
-        if not np.isfinite(found[name]).all():
-            raise HTTPException(422, f"{name} has NaN or infinite values, as float32. Send finite.")
-        if len(array) != len(found["x"]):
-            both = f"x has {len(found['x'])} samples, but {name} {len(array)}"
-            raise HTTPException(422, f"{both}. Send a target for each.")
+        dtype = model.takes[name].dtype
+        limit(f"{name} as {dtype}", 4 * array.size, max_bytes)  # small dtypes grow
+        found[name] = as_dtype(name, array, dtype, name in model.conditions())
+        if array.ndim and len(array) != len(found[names[0]]):
+            both = f"{names[0]} has {len(found[names[0]])} samples, but {name} {len(array)}"
+            what = "target" if name == "y" else "condition"
+            raise HTTPException(422, f"{both}. Send a {what} for each.")
+    if "n" in found and found["n"] < 1:
+        raise HTTPException(422, "n must be at least 1: it is how many are drawn.")
+    return found
+
+
+def as_dtype(name: str, array: np.ndarray, dtype: str, may_be_unknown: bool) -> np.ndarray:
+    """Gives an array in the dtype of the model; NaN only where it says that a row is unknown."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+        found = array.astype(dtype, order="C")
+    if dtype == "int32":
+        if not (found == array).all():
+            raise HTTPException(422, f"{name} must hold whole numbers, as int32.")
+    elif not (np.isfinite(found) | (np.isnan(found) & may_be_unknown)).all():
+        raise HTTPException(422, f"{name} has NaN or infinite values, as float32. Send finite.")
     return found

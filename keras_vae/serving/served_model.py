@@ -10,12 +10,28 @@ import numpy as np
 from starlette.exceptions import HTTPException
 
 # A model's endpoints, each with the array that a .npy answer holds.
-ENDPOINTS = {"reconstruct": "reconstruction", "encode": None, "score": "score"}
+ENDPOINTS = {
+    "reconstruct": "reconstruction",
+    "encode": None,
+    "score": "score",
+    "sample": "reconstruction",
+}
 CHUNK = 256  # rows of one call of the model
 
 
+class Input(NamedTuple):
+    """What an endpoint takes.
+
+    shape: with the batch first; None where any size goes. () for one number.
+    dtype: float32, or int32 for categories and for the numbers of `sample`.
+    """
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
 class Endpoint(NamedTuple):
-    """A function from arrays, one for each of its inputs, to a dict of arrays."""
+    """A function from arrays by the names of its inputs to a dict of arrays."""
 
     inputs: tuple[str, ...]
     call: Callable
@@ -25,26 +41,33 @@ class Endpoint(NamedTuple):
 class Model:
     """An exported VAE.
 
-    features: by input, the shape of a sample; None where any size goes.
+    takes: the inputs by name: x, y, those of `sample`, and the conditions.
     endpoints: by name.
     """
 
-    features: dict[str, tuple[int | None, ...]]
+    takes: dict[str, Input]
     endpoints: dict[str, Endpoint]
 
+    def conditions(self) -> list[str]:
+        """Gives the names of what is given beside x."""
+        return sorted(self.takes.keys() - {"x", "y", "n", "seed"})
+
     def inputs(self, names) -> list[str]:
-        """Gives what the named endpoints take together: x, and y where one takes a target."""
-        return sorted({given for name in names for given in self.endpoints[name].inputs})
+        """Gives what the named endpoints take together: x first, then conditions, a target last."""
+        given = {given for name in names for given in self.endpoints[name].inputs}
+        return sorted(given, key=lambda name: (name != "x", name in ("y", "seed"), name))
 
     def run(self, names, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Gives the outputs of the named endpoints, and `anomaly_score` = -`score`."""
+        if "x" not in inputs:  # a seed is for all draws together
+            return self.endpoints[names[0]].call(**inputs)
         parts = []
         for start in range(0, len(inputs["x"]), CHUNK):
             rows = {k: v[start : start + CHUNK] for k, v in inputs.items()}
             part: dict[str, np.ndarray] = {}
             for name in names:
                 given, call = self.endpoints[name]
-                part |= call(*(rows[k] for k in given))
+                part |= call(**{k: rows[k] for k in given})
             parts.append(part)
         outputs = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         if "score" in outputs:
@@ -52,8 +75,12 @@ class Model:
         return outputs
 
     def check(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-        """Refuses an x, or a y, that the model does not take."""
-        features = self.features[name]
+        """Refuses an array that the model does not take as this input."""
+        if not (size := self.takes[name].shape):
+            if shape != () or dtype.kind not in "iu":
+                raise HTTPException(422, f"{name} must be one whole number.")
+            return
+        features = size[1:]
         takes = f"({', '.join(str(size) for size in ('batch', *features))})"
         if dtype.kind not in "biuf":
             raise HTTPException(422, f"{name} must hold numbers and nothing else, as {takes}.")
@@ -86,9 +113,11 @@ def load_saved_model(path: Path) -> Model:
     model = tf.saved_model.load(path)
 
     def endpoint(name, inputs):
-        def call(*arrays):
-            outputs = getattr(model, name)(*map(tf.constant, arrays))
-            outputs = outputs if isinstance(outputs, dict) else {ENDPOINTS[name]: outputs}
+        def call(**arrays):
+            tensors = {key: tf.constant(array) for key, array in arrays.items()}
+            outputs = model.signatures[name](**tensors)
+            if ENDPOINTS[name] is not None:
+                outputs = {ENDPOINTS[name]: next(iter(outputs.values()))}
             return {key: value.numpy() for key, value in outputs.items()}
 
         return Endpoint(inputs, call)
@@ -101,8 +130,8 @@ def load_saved_model(path: Path) -> Model:
     if not given:
         raise ValueError(f"it has none of the endpoints {', '.join(ENDPOINTS)}")
     specs = {key: spec for inputs in given.values() for key, spec in inputs.items()}
-    features = {key: tuple(spec.shape.as_list()[1:]) for key, spec in specs.items()}
-    return Model(features, {k: endpoint(k, tuple(sorted(inputs))) for k, inputs in given.items()})
+    takes = {k: Input(tuple(spec.shape.as_list()), spec.dtype.name) for k, spec in specs.items()}
+    return Model(takes, {k: endpoint(k, tuple(inputs)) for k, inputs in given.items()})
 
 
 def load_onnx(files: dict[str, Path]) -> Model:
@@ -113,21 +142,23 @@ def load_onnx(files: dict[str, Path]) -> Model:
         given = tuple(tensor.name for tensor in session.get_inputs())
         names = [tensor.name for tensor in session.get_outputs()]
 
-        def call(*arrays):
-            outputs = session.run(None, dict(zip(given, arrays, strict=True)))
-            return dict(zip(names, outputs, strict=True))
+        def call(**arrays):
+            return dict(zip(names, session.run(None, arrays), strict=True))
 
         return Endpoint(given, call)
 
     cpu = ["CPUExecutionProvider"]
     sessions = {k: onnxruntime.InferenceSession(f, providers=cpu) for k, f in files.items()}
     sessions = {k or endpoint_of(session): session for k, session in sessions.items()}
-    features = {
-        tensor.name: tuple(size if isinstance(size, int) else None for size in tensor.shape[1:])
-        for session in sessions.values()
-        for tensor in session.get_inputs()
+    tensors = [tensor for session in sessions.values() for tensor in session.get_inputs()]
+    takes = {
+        tensor.name: Input(
+            tuple(size if isinstance(size, int) else None for size in tensor.shape),
+            "int32" if tensor.type == "tensor(int32)" else "float32",
+        )
+        for tensor in tensors
     }
-    return Model(features, {name: endpoint(session) for name, session in sessions.items()})
+    return Model(takes, {name: endpoint(session) for name, session in sessions.items()})
 
 
 def endpoint_of(session) -> str:
