@@ -198,7 +198,7 @@ def endpoint(
         n = len(names)
         return function(*packed(names, tensors[:n], main), *tensors[n:])
 
-    return Endpoint(of_tensors, inputs, output_name, conditions)
+    return Endpoint(of_tensors, inputs, output_name, conditions=conditions)
 
 
 class EndpointModel(keras.Model):
