@@ -42,11 +42,7 @@ def names_file() -> str:
         "NAMES = {",
     ]
     for folder in ("likelihoods", "priors", "posteriors", "objectives"):
-        names = [  # of the command, whose data has no condition
-            name
-            for name, cls in getattr(kv, folder).NAMES.items()
-            if not issubclass(cls, kv.priors.ConditionalPrior)
-        ]
+        names = getattr(kv, folder).NAMES
         lines += [f'    "{folder}": [', *(f'        "{name}",' for name in names), "    ],"]
     return "\n".join([*lines, "}", ""])
 

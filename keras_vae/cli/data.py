@@ -2,27 +2,52 @@
 
 import csv
 from pathlib import Path
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
-from keras_vae.cli import package
+from keras_vae.cli import beside, package
 
 N_SPRITES = 17_000
 SUFFIXES = (".npy", ".npz", ".csv")
-# What stands in a table where there is no value.
-MISSING = ("", "nan", "na", "n/a", "null", "none", "?")
+
+
+class Data(NamedTuple):
+    """Rows to train or to evaluate on.
+
+    Attributes:
+        x: float32, `(n, *features)`, images scaled to [0, 1].
+        condition: what is given beside x, `(n, ...)`, or `None`.
+    """
+
+    x: np.ndarray
+    condition: np.ndarray | None = None
+
+    def rows(self, chosen) -> "Data":
+        """Returns some of the rows, by a slice or their numbers."""
+        return Data(*(None if part is None else part[chosen] for part in self))
+
+    def inputs(self) -> Any:
+        """Returns x, or a dict of it and the condition, as a model takes it."""
+        return self.x if self.condition is None else self._asdict()
 
 
 def load(
-    source: str, array: str | None = None, seed: int = 0, n_sprites: int = N_SPRITES
-) -> np.ndarray:
-    """Returns the data as float32, `(n, *features)`, images scaled to [0, 1].
+    source: str,
+    array: str | None = None,
+    condition: str | None = None,
+    seed: int = 0,
+    n_sprites: int = N_SPRITES,
+) -> Data:
+    """Returns the data, and what is given beside it where that is named.
 
     Args:
         source: "sprites", a name that `keras_vae.datasets.load` knows, a `.npy`, `.npz` or `.csv`
             file, or a folder of images.
         array: the name of the array in a `.npz` file.
+        condition: the name of what is given beside x: of an array in a `.npz` file, of a
+            column of a `.csv` file, of a factor of the sprites, or "labels".
         seed: of the sprites.
         n_sprites: how many of them.
 
@@ -32,7 +57,8 @@ def load(
     """
     kv = package.load(None)
     if source == "sprites":
-        return kv.datasets.Sprites().sample(n_sprites, seed=seed)[0]
+        x, factors = kv.datasets.Sprites().sample(n_sprites, seed=seed)
+        return Data(x, condition and beside.of_sprites(factors, condition))
     path = Path(source)
     if path.is_file() and path.suffix not in SUFFIXES:
         raise ValueError(f"{source} is no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file.")
@@ -40,9 +66,10 @@ def load(
         raise ValueError(f"--array names an array of a .npz file; {source} is none.")
     try:
         if path.is_file() and path.suffix == ".csv":
-            x = load_csv(path)
+            x, values = load_csv(path, condition)
         else:
             x = kv.datasets.load(source, key=array)
+            values = condition and beside.load(source, condition)
     except FileNotFoundError:
         from keras_vae.datasets.load import KERAS_DATASETS
 
@@ -56,31 +83,46 @@ def load(
         raise ValueError(message if source in message else f"{source}: {message}") from None
     if x.ndim < 2 or not len(x):
         raise ValueError(f"{source} has the shape {x.shape}; expected rows, (n, *features).")
-    return x
+    if values is not None and len(values) != len(x):
+        raise ValueError(f"{source} has {len(x)} rows, but {condition} {len(values)}.")
+    return Data(x, values)
 
 
-def load_csv(path: Path) -> np.ndarray:
+def load_csv(path: Path, condition: str | None = None) -> Data:
     """Returns a table of numbers, `(rows, columns)`, NaN where a value is missing.
 
     A first line that holds a text is taken for the names of the columns.
 
+    Args:
+        path: the file.
+        condition: the name of a column that is the condition, and no part of the table.
+
     Raises:
-        ValueError: if it is empty, a line is longer than others, or a column holds texts.
+        ValueError: if it is empty, a line is longer than others, a column holds texts, or
+            none has the name of the condition.
     """
     text = path.read_text(encoding="utf-8-sig")
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     lines = [line for line in csv.reader(text.splitlines(), delimiter=delimiter) if line]
     names = [f"column {i + 1}" for i in range(len(lines[0]))] if lines else []
     first = 1
-    if lines and any(_number(cell) is None for cell in lines[0]):
+    if lines and any(beside.number(cell) is None for cell in lines[0]):
         names, first = lines.pop(0), 2
     if not lines:
         raise ValueError(f"{path} holds no rows.")
-    x = np.empty((len(lines), len(names)), "float32")
     for i, line in enumerate(lines):
         if len(line) != len(names):
             raise ValueError(f"{path}, row {i + first} has {len(line)} cells, not {len(names)}.")
-        numbers = [_number(cell) for cell in line]
+    values = None
+    if condition is not None:
+        if condition not in names:
+            raise ValueError(f"{path} has no column {condition!r}; it has {', '.join(names)}.")
+        column = names.index(condition)
+        values = beside.of_cells([line.pop(column) for line in lines])
+        names.pop(column)
+    x = np.empty((len(lines), len(names)), "float32")
+    for i, line in enumerate(lines):
+        numbers = [beside.number(cell) for cell in line]
         if None in numbers:
             at = numbers.index(None)
             raise ValueError(
@@ -88,22 +130,15 @@ def load_csv(path: Path) -> np.ndarray:
                 "Leave that column out, or give its values numbers."
             )
         x[i] = numbers
-    return x
+    return Data(x, values)
 
 
-def _number(cell):
-    cell = cell.strip()
-    try:
-        return float("nan") if cell.lower() in MISSING else float(cell)
-    except ValueError:
-        return None
-
-
-def split(x: np.ndarray, source: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split(data: Data, source: str, seed: int) -> tuple[Data, Data]:
     """Returns the rows to train on and up to 1,000 others to validate on, in another order."""
-    if len(x) < 2:
-        raise ValueError(f"{source} holds {len(x)} sample; training needs at least 2.")
+    n = len(data.x)
+    if n < 2:
+        raise ValueError(f"{source} holds {n} sample; training needs at least 2.")
     if source != "sprites":  # which are drawn in no order
-        x = np.random.default_rng(seed).permutation(x)
-    n_validation = min(1_000, max(1, len(x) // 10))
-    return x[n_validation:], x[:n_validation]
+        data = data.rows(np.random.default_rng(seed).permutation(n))
+    n_validation = min(1_000, max(1, n // 10))
+    return data.rows(slice(n_validation, None)), data.rows(slice(n_validation))

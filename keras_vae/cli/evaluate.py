@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from keras_vae.cli import console, data, package
+from keras_vae.cli import beside, console, data, package
 
 
 def evaluate(
@@ -16,6 +16,8 @@ def evaluate(
         metavar="DATA", help="As for train: a file, a folder of images or a name. 'sprites' are "
         "others than those that train draws; 'mnist' and the like are the same.")],
     array: Annotated[str | None, typer.Option(help="Name of the array in a .npz file.")] = None,
+    condition: Annotated[str | None, typer.Option(
+        help="Of a model with a condition: the name of it in DATA, as for train.")] = None,
     rows: Annotated[int, typer.Option(
         min=0, help="At most so many rows, taken evenly from the data; 0 for all.")] = 1_000,
     draws: Annotated[int, typer.Option(
@@ -43,12 +45,14 @@ def evaluate(
     kv = package.load(backend)
     with console.out.status("Loading"):
         vae = kv.load_model(model)
-        x = data.load(source, array, seed=1_000_003, n_sprites=max(rows, 1_000))
-    n_rows = len(x)
+        beside.check(vae, condition)
+        found = data.load(source, array, condition, 1_000_003, max(rows, 1_000))
+    n_rows = len(found.x)
     if 0 < rows < n_rows:
-        x = x[np.linspace(0, n_rows - 1, rows).astype(int)]
+        found = found.rows(np.linspace(0, n_rows - 1, rows).astype(int))
     with console.out.status("Evaluating"):
-        results = measure(vae, x, draws, seed)
+        results = measure(vae, found.inputs(), draws, seed)
+    results["rows"] = len(found.x)
     if json_file is not None:
         json_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     _print(results, model, source, n_rows, vae.latent_dim)
@@ -56,23 +60,22 @@ def evaluate(
         console.out.print(f"\nWrote [bold]{json_file}[/]")
 
 
-def measure(vae, x, draws: int, seed: int) -> dict[str, float]:
-    """Returns the numbers by name: nats, means over the rows of x."""
+def measure(vae, inputs, draws: int, seed: int) -> dict[str, float]:
+    """Returns the numbers by name: nats, means over the rows of x, or of a dict of x and more."""
     if not vae.compiled:
         vae.compile()
-    logs = vae.evaluate(x, batch_size=128, verbose=0, return_dict=True)
+    logs = vae.evaluate(inputs, batch_size=128, verbose=0, return_dict=True)
     results = {
         "negative_elbo": float(logs["negative_elbo"]),
         "reconstruction_loss": float(logs["reconstruction_loss"]),
         "kl_loss": float(logs["kl_loss"]),
     }
     if draws:
-        estimate = vae.log_likelihood(x, draws, seed=seed)
+        estimate = vae.log_likelihood(inputs, draws, seed=seed)
         results["log_likelihood"] = float(estimate.log_likelihood.mean())
         results["effective_sample_size"] = float(np.median(estimate.effective_sample_size))
         results["draws"] = draws
-    results["active_units"] = vae.active_units(x)
-    results["rows"] = len(x)
+    results["active_units"] = vae.active_units(inputs)
     return results
 
 

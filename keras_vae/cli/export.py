@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_vae.cli import console, data, package
+from keras_vae.cli import beside, console, data, package
 
 FORMATS = {".onnx": "onnx", ".tflite": "litert", ".pt2": "torch"}
 
@@ -28,6 +28,8 @@ def export(
     )] = None,
     representative: Annotated[str | None, typer.Option(
         metavar="DATA", help="Data, as for train, that int8 measures its ranges on.")] = None,
+    condition: Annotated[str | None, typer.Option(
+        help="Of a model with a condition: the name of it in DATA, as for train.")] = None,
     backend: Annotated[str | None, typer.Option(
         help="What Keras computes with: tensorflow, jax or torch.",
         show_default="$KERAS_BACKEND, else tensorflow")] = None,
@@ -51,7 +53,10 @@ def export(
     format = format or FORMATS.get(output.suffix, "tf_saved_model")
     with console.out.status("Exporting"):
         vae = kv.load_model(model)
-        rows = None if representative is None else data.load(representative)
+        rows = None
+        if representative is not None:
+            beside.check(vae, condition)
+            rows = data.load(representative, condition=condition).inputs()
         output.parent.mkdir(parents=True, exist_ok=True)
         differences = vae.export(output, format, endpoint, draws, quantize, rows)
     console.table(

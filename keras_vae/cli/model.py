@@ -9,8 +9,10 @@ from keras_vae.cli import package
 from keras_vae.cli.run_config import RunConfig
 
 if TYPE_CHECKING:
+    from keras_vae.conditions import Condition
     from keras_vae.likelihoods import Likelihood
     from keras_vae.model.vae import VAE
+    from keras_vae.priors import Prior
 
 
 def resolve(config: RunConfig, x: np.ndarray) -> RunConfig:
@@ -35,8 +37,8 @@ def resolve(config: RunConfig, x: np.ndarray) -> RunConfig:
     )
 
 
-def make_vae(config: RunConfig, x: np.ndarray) -> "VAE":
-    """Returns a compiled and built VAE for data of the shape of `x`.
+def make_vae(config: RunConfig, x: np.ndarray, condition: "Condition | None" = None) -> "VAE":
+    """Returns a compiled and built VAE for data of the shape of `x`, and a condition beside it.
 
     Raises:
         ValueError: if a name is unknown, or parts do not go together.
@@ -58,12 +60,24 @@ def make_vae(config: RunConfig, x: np.ndarray) -> "VAE":
         kv.VariationalEncoder(config.latent_dim, encoder, posterior=config.posterior),
         decoder,
         likelihood=likelihood,
-        prior=config.prior,
+        prior=make_prior(config, condition),
         objective=make_objective(config)[0],
+        condition=condition,
     )
     vae.compile(keras.optimizers.Adam(config.learning_rate))
     vae.build((None, *x.shape[1:]))
     return vae
+
+
+def make_prior(config: RunConfig, condition: "Condition | None") -> "Prior":
+    """Returns the prior; one that depends on a condition is refused where there is none."""
+    kv = package.load(None)
+    prior = kv.priors.get(config.prior)
+    if condition is None and isinstance(prior, kv.priors.ConditionalPrior):
+        raise ValueError(
+            f"--prior {config.prior} goes with --condition, which names what is given."
+        )
+    return prior
 
 
 def make_objective(config: RunConfig) -> tuple:

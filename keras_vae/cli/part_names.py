@@ -14,6 +14,9 @@ NAMES = {
         "student_t",
     ],
     "priors": [
+        "conditional_mixture",
+        "conditional_normal",
+        "conditional_real_nvp",
         "gaussian_mixture",
         "real_nvp",
         "standard_normal",

@@ -19,6 +19,7 @@ class RunConfig:
 
     data: str = "sprites"
     array: str | None = None
+    condition: str | None = None
     backend: str | None = None
     likelihood: str | None = None
     sigma: float | str | None = None
@@ -107,7 +108,8 @@ def check(name: str, value) -> None:
         raise ValueError(f"sigma must be a number or a name; received {value!r}.")
     if name == "network" and value not in ("conv", "dense"):
         raise ValueError(f"network must be conv or dense; received {value!r}.")
-    texts = ("data", "array", "backend", "likelihood", "prior", "posterior", "objective")
+    texts = ("data", "array", "condition", "backend", "likelihood", "prior", "posterior",
+             "objective")  # fmt: skip
     if name in texts and not (isinstance(value, str) and value):
         raise ValueError(f"{name} must be a name; received {value!r}.")
 

@@ -33,6 +33,10 @@ def train(
         RunConfig.data, DATA)] = None,
     array: Annotated[Text, _option(
         "Name of the array in a .npz file.", "x_train, or the only one", DATA)] = None,
+    condition: Annotated[Text, _option(
+        "Name of what is given beside x: an array in the .npz file, a column of the .csv file, "
+        "'labels' of mnist and the like, or a factor of the sprites, such as shape. Integers and "
+        "texts are categories, floats are numbers.", "nothing is given", DATA)] = None,
     latent_dim: Annotated[Count, _option("Size of the code z.", RunConfig.latent_dim)] = None,
     beta: Annotated[Number, _option(
         "Weight of the KL in the loss.", "4; with another objective than elbo, its own")] = None,
@@ -43,7 +47,8 @@ def train(
         "Of a gaussian likelihood: a number, 'learned', 'per_feature', 'decoder' or 'optimal'.",
         1)] = None,
     prior: Annotated[Text, _option(
-        f"p(z): {_names('priors')}.", RunConfig.prior)] = None,
+        f"p(z): {_names('priors')}; conditional ones go with --condition.",
+        RunConfig.prior)] = None,
     posterior: Annotated[Text, _option(
         f"q(z|x): {_names('posteriors')}; von_mises_fisher goes with --prior uniform_on_sphere.",
         RunConfig.posterior)] = None,
@@ -85,6 +90,7 @@ def train(
       keras-vae train
       keras-vae train --data mnist --latent-dim 16 --beta 1 --epochs 20
       keras-vae train --data table.csv --likelihood gaussian --sigma optimal
+      keras-vae train --data mnist --condition labels --prior conditional_normal
       keras-vae train --data images.npy --posterior planar_flow --prior vamp
       keras-vae train --config runs/first/config.toml --seed 1
     """
@@ -92,6 +98,7 @@ def train(
     options = given.changed(
         data=data,
         array=array,
+        condition=condition,
         latent_dim=latent_dim,
         beta=beta,
         likelihood=likelihood,

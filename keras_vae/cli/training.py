@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from keras_vae.cli import console, data, package
+from keras_vae.cli import beside, console, data, package
 from keras_vae.cli.model import make_vae, resolve
 from keras_vae.cli.run_config import RunConfig
 
@@ -28,36 +28,39 @@ def run(config: RunConfig, output: Path, saved_model: bool) -> None:
     package.load(config.backend)
     import keras
 
-    from keras_vae.cli import progress
+    from keras_vae.cli import pictures, progress
 
     keras.utils.set_random_seed(config.seed)
     config = _with_path(config)
     with console.out.status(f"Loading {config.data}"):
-        rows = data.load(config.data, config.array, config.seed)
-        x, x_validation = data.split(rows, config.data, config.seed)
+        rows = data.load(config.data, config.array, config.condition, config.seed)
+        train, validation = data.split(rows, config.data, config.seed)
+    x, condition = train.x, None
+    if config.condition is not None:
+        condition = beside.condition_of(config.condition, rows.condition)
     config = resolve(config, x)
-    vae = make_vae(config, x)
+    vae = make_vae(config, x, condition)
     output.mkdir(parents=True, exist_ok=True)
     config.write(output / CONFIG)
-    _describe(config, x, x_validation)
+    _describe(config, train, validation, condition)
     begin = time.monotonic()
     with progress.StopAtInterrupt() as stop:
-        rows = progress.EpochRows()
+        bars = progress.EpochRows()
         try:
             history = vae.fit(
-                x,
-                validation_data=(x_validation, None),
+                train.inputs(),
+                validation_data=(validation.inputs(), None),
                 batch_size=config.batch_size,
                 epochs=config.epochs,
-                callbacks=[*_callbacks(output, x_validation), rows, stop],
+                callbacks=[*_callbacks(output, validation), bars, stop],
                 verbose=0,
             ).history
         finally:
-            rows.close()
+            bars.close()
     vae.save(output / MODEL)
     seconds = time.monotonic() - begin
     if x.ndim == 4 and x.shape[-1] in (1, 3, 4):
-        _draw(vae, x_validation, output, config.seed)
+        pictures.draw(vae, validation, output, config.seed)
     if saved_model:
         _export(vae, output, config.backend)
     _report(config, history, seconds, output)
@@ -69,11 +72,14 @@ def _with_path(config):
     return config.changed(data=str(path.resolve())) if path.exists() else config
 
 
-def _describe(config, x, x_validation):
+def _describe(config, train, validation, condition):
+    given = ""
+    if condition is not None:
+        given = f", given {config.condition} as {type(condition).__name__}"
     beta = "" if config.beta is None else f", beta {config.beta:g}"
     console.out.print(
-        f"Training on {len(x):,} samples of shape {x.shape[1:]}, {len(x_validation):,} more to "
-        f"validate, with {config.backend}.\n"
+        f"Training on {len(train.x):,} samples of shape {train.x.shape[1:]}, "
+        f"{len(validation.x):,} more to validate, with {config.backend}{given}.\n"
         f"[dim]{config.likelihood} likelihood, {config.prior} prior, {config.posterior} posterior, "
         f"objective {config.objective}{beta}, {config.latent_dim} latent dimensions, "
         f"{config.network} network of {', '.join(map(str, config.layers))}.\n"
@@ -81,32 +87,21 @@ def _describe(config, x, x_validation):
     )
 
 
-def _callbacks(output, x_validation):
+def _callbacks(output, validation):
     import keras
 
     import keras_vae as kv
 
     callbacks = [
-        kv.callbacks.TrainingWatch(x_validation),
+        kv.callbacks.TrainingWatch(validation.inputs()),
         keras.callbacks.CSVLogger(output / "history.csv"),
         keras.callbacks.ModelCheckpoint(output / MODEL),
     ]
     if package.is_installed("tensorboard", "matplotlib"):
         callbacks.insert(0, keras.callbacks.TensorBoard(output / "logs"))
-        callbacks.insert(1, kv.callbacks.TensorBoardVAE(output / "logs", x_validation))
+        if validation.condition is None:
+            callbacks.insert(1, kv.callbacks.TensorBoardVAE(output / "logs", validation.x))
     return callbacks
-
-
-def _draw(vae, x, output, seed):
-    """Writes the three pictures."""
-    if not package.is_installed("matplotlib"):
-        return
-    from keras_vae import plots
-
-    with console.out.status("Drawing"):
-        plots.reconstructions(vae, x).savefig(output / "reconstructions.png")
-        plots.samples(vae, seed=seed).savefig(output / "samples.png")
-        plots.traversal(vae, x).savefig(output / "traversal.png")
 
 
 def _export(vae, output, backend):
@@ -149,9 +144,13 @@ def _print_next(config, output):
     # As it was called: the commands of an environment are found beside one another.
     beside = command.removesuffix("keras-vae")
     folder, source = shlex.quote(str(output)), shlex.quote(config.data)
-    array = f" --array {shlex.quote(config.array)}" if config.array else ""
+    names = "".join(
+        f" --{option} {shlex.quote(name)}"
+        for option, name in (("array", config.array), ("condition", config.condition))
+        if name
+    )
     steps = [
-        f"{command} evaluate {folder}/{MODEL} {source}{array}",
+        f"{command} evaluate {folder}/{MODEL} {source}{names}",
         f"{command} train --config {folder}/{CONFIG}",
     ]
     if (output / "logs").exists():

@@ -19,7 +19,7 @@ from keras_vae.cli.data import load_csv
 @pytest.fixture(scope="module")
 def complete(table, tmp_path_factory):
     """The rows of the table without a missing value, as a file."""
-    x = load_csv(table)
+    x = load_csv(table).x
     path = tmp_path_factory.mktemp("complete") / "x.npz"
     np.savez(path, x=x[~np.isnan(x).any(axis=1)])
     return path

@@ -26,7 +26,7 @@ def test_a_run_leaves_the_model_its_config_and_its_logs(trained, table):
     vae = keras.saving.load_model(folder / "vae.keras")
     assert vae.latent_dim == 2
     assert vae.input_features == (3,)
-    assert np.isfinite(vae.score(load_csv(table))).all()  # with values missing
+    assert np.isfinite(vae.score(load_csv(table).x)).all()  # with values missing
     with open(folder / "history.csv") as file:
         last = list(csv.DictReader(file))[-1]
     shown = re.search(r"negative ELBO +(-?[\d.,]+)", text)[1]
@@ -65,7 +65,6 @@ PARTS = [
         ("objective", kv.objectives),
     )
     for name in registry.NAMES
-    if not issubclass(registry.NAMES[name], kv.priors.ConditionalPrior)
 ]
 # With what else a part goes.
 NEEDS = {"uniform_on_sphere": {"posterior": "von_mises_fisher"},
@@ -76,8 +75,10 @@ NEEDS = {"uniform_on_sphere": {"posterior": "von_mises_fisher"},
 def test_every_part_is_had_by_its_name(option, name):
     x = np.random.default_rng(0).integers(2, size=(8, 4, 4, 3)).astype("float32")
     config = resolve(RunConfig(layers=(4,), **{option: name}, **NEEDS.get(name, {})), x)
-    vae = make_vae(config, x)
-    assert vae.sample(2).shape == (2, 4, 4, 3)
+    conditional = name.startswith("conditional")
+    condition = kv.conditions.OneHot(3) if conditional else None
+    vae = make_vae(config, x, condition)
+    assert vae.sample(2, condition=1 if conditional else None).shape == (2, 4, 4, 3)
     part = vae.encoder.head if option == "posterior" else getattr(vae, option)
     registry = {"likelihood": kv.likelihoods, "prior": kv.priors, "posterior": kv.posteriors,
                 "objective": kv.objectives}[option]  # fmt: skip
