@@ -60,14 +60,13 @@ def of_sprites(factors: np.ndarray, name: str) -> np.ndarray:
 
 def of_cells(cells: list[str]) -> np.ndarray:
     """Returns a column of a table as integers, floats or texts, `None` or NaN where missing."""
-    numbers = [number(cell) for cell in cells]
-    if None in numbers:
-        missing = [cell.strip().lower() in MISSING for cell in cells]
-        pairs = zip(cells, missing, strict=True)
-        return np.array([None if m else cell.strip() for cell, m in pairs], object)
-    if any("." in cell or "e" in cell.lower() for cell in cells if number(cell) == number(cell)):
-        return np.array(numbers, "float32")
-    return np.array([None if n != n else int(n) for n in numbers], object)
+    given = [None if cell.strip().lower() in MISSING else cell.strip() for cell in cells]
+    known = [cell for cell in given if cell is not None]
+    if any(number(cell) is None for cell in known):
+        return np.array(given, object)
+    if all(cell.lstrip("+-").isdigit() for cell in known):
+        return np.array([None if cell is None else int(cell) for cell in given], object)
+    return np.array([np.nan if cell is None else float(cell) for cell in given], "float32")
 
 
 def number(cell: str) -> float | None:
@@ -79,7 +78,7 @@ def number(cell: str) -> float | None:
         return None
 
 
-def condition_of(name: str, values: np.ndarray) -> "Condition":
+def condition_of(name: str | None, values: np.ndarray) -> "Condition":
     """Returns the condition for values: categories for integers and texts, numbers for floats.
 
     Raises:
@@ -95,11 +94,11 @@ def condition_of(name: str, values: np.ndarray) -> "Condition":
             f"{values.dtype} of shape {values.shape}."
         )
     listed = values.ravel().tolist()
-    unknown, classes = None in listed, sorted(set(listed) - {None})
-    numbers = [value for value in classes if value != -1]
-    if numbers == list(range(len(numbers))):  # and -1 says that it is unknown
-        unknown, classes = unknown or -1 in classes, len(numbers)
-    condition = conditions.OneHot(classes, unknown=UNKNOWN if unknown else None)
+    names = sorted(set(listed) - {None})
+    numbers = [name for name in names if name != -1]
+    by_number = numbers == list(range(len(numbers)))  # and -1 says that it is unknown
+    unknown = UNKNOWN if None in listed or (by_number and -1 in names) else None
+    condition = conditions.OneHot(len(numbers) if by_number else names, unknown=unknown)
     condition.read(values)
     return condition
 

@@ -26,7 +26,8 @@ class Data(NamedTuple):
 
     def rows(self, chosen) -> "Data":
         """Returns some of the rows, by a slice or their numbers."""
-        return Data(*(None if part is None else part[chosen] for part in self))
+        condition = None if self.condition is None else self.condition[chosen]
+        return Data(self.x[chosen], condition)
 
     def inputs(self) -> Any:
         """Returns x, or a dict of it and the condition, as a model takes it."""
@@ -58,7 +59,7 @@ def load(
     kv = package.load(None)
     if source == "sprites":
         x, factors = kv.datasets.Sprites().sample(n_sprites, seed=seed)
-        return Data(x, condition and beside.of_sprites(factors, condition))
+        return Data(x, None if condition is None else beside.of_sprites(factors, condition))
     path = Path(source)
     if path.is_file() and path.suffix not in SUFFIXES:
         raise ValueError(f"{source} is no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file.")
@@ -69,7 +70,7 @@ def load(
             x, values = load_csv(path, condition)
         else:
             x = kv.datasets.load(source, key=array)
-            values = condition and beside.load(source, condition)
+            values = None if condition is None else beside.load(source, condition)
     except FileNotFoundError:
         from keras_vae.datasets.load import KERAS_DATASETS
 

@@ -19,7 +19,7 @@ def draw(vae, validation: Data, output: Path, seed: int) -> None:
 
     with console.out.status("Drawing"):
         if validation.condition is not None:
-            figures = given(vae, validation, seed)
+            figures = given(vae, validation, validation.condition, seed)
         else:
             figures = {
                 "reconstructions": plots.reconstructions(vae, validation.x),
@@ -30,7 +30,7 @@ def draw(vae, validation: Data, output: Path, seed: int) -> None:
             figure.savefig(output / f"{name}.png")
 
 
-def given(vae, validation: Data, seed: int) -> dict:
+def given(vae, validation: Data, condition: np.ndarray, seed: int) -> dict:
     """Returns figures of a model with a condition by name: reconstructions and samples.
 
     Of few categories each has a row of samples; else the conditions of the data are taken.
@@ -40,12 +40,12 @@ def given(vae, validation: Data, seed: int) -> dict:
 
     few = validation.rows(slice(COLUMNS))
     grid, names = [few.x, vae.reconstruct(few.inputs())], ["input", "reconstruction"]
-    condition, labels = validation.rows(slice(MAX_ROWS * COLUMNS)).condition, []
+    labels: list[str] = []
     if isinstance(vae.condition, Categories) and vae.condition.n <= MAX_ROWS:
         classes = vae.condition.names or range(vae.condition.n)
         condition, labels = np.repeat(list(classes), COLUMNS), [str(name) for name in classes]
     columns = min(COLUMNS, len(condition))
-    condition = condition[: len(condition) // columns * columns]
+    condition = condition[: min(MAX_ROWS, len(condition) // columns) * columns]
     images = vae.sample(len(condition), seed=seed, condition=condition)
     images = images.reshape(-1, columns, *images.shape[1:])
     return {

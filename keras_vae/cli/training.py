@@ -36,7 +36,7 @@ def run(config: RunConfig, output: Path, saved_model: bool) -> None:
         rows = data.load(config.data, config.array, config.condition, config.seed)
         train, validation = data.split(rows, config.data, config.seed)
     x, condition = train.x, None
-    if config.condition is not None:
+    if rows.condition is not None:
         condition = beside.condition_of(config.condition, rows.condition)
     config = resolve(config, x)
     vae = make_vae(config, x, condition)

@@ -18,8 +18,8 @@ def first_rows(name: str, data, n: int) -> Any:
     """
     if isinstance(data, Mapping):
         x, beside = opened(name, data)
-        rows = {key: as_labels(key, values)[:n] for key, values in flat(beside).items()}
-        return with_beside(first_rows(name, x, n), rows)
+        first = {key: as_labels(key, values)[:n] for key, values in flat(beside).items()}
+        return with_beside(first_rows(name, x, n), first)
     data = as_data(name, data)
     if has_rows(data):
         return np.asarray(data[:n])
