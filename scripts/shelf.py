@@ -50,8 +50,7 @@ def names_file() -> str:
 def _table(title, folder, base, column=None):
     """Returns the table of the parts of a folder that are of a class.
 
-    Those with a name come first. A class without one that others inherit from is there
-    to be inherited from, and left out.
+    Those with a name come first. The abstract ones are there to be inherited from, and left out.
     """
     room = getattr(kv, folder)
     names = {cls: name for name, cls in getattr(room, "NAMES", {}).items()}
@@ -59,8 +58,7 @@ def _table(title, folder, base, column=None):
     parts = [
         cls
         for cls in sorted(classes, key=lambda cls: (names.get(cls, "~"), *_in_order(cls.__name__)))
-        if issubclass(cls, base)
-        and (cls in names or not any(cls in other.__mro__[1:] for other in classes))
+        if issubclass(cls, base) and not (cls is base or inspect.isabstract(cls))
     ]
     columns = [("class", lambda cls: _link(folder, cls)), ("is", _first_line)]
     if not names.keys().isdisjoint(parts):

@@ -15,9 +15,13 @@ class Stack(keras.layers.Layer):
 
     def __init__(self, layers: list[keras.layers.Layer], **kwargs):
         super().__init__(**kwargs)
-        self.stack = layers
-        for layer in layers:
+        self.stack = self.arranged(layers)
+        for layer in self.stack:
             layer.dtype_policy = self.dtype_policy
+
+    def arranged(self, layers: list[keras.layers.Layer]) -> list[keras.layers.Layer]:
+        """Returns the layers with those that a subclass puts between."""
+        return layers
 
     def build(self, input_shape) -> None:
         for layer in self.stack:
@@ -27,7 +31,7 @@ class Stack(keras.layers.Layer):
     def call(self, inputs, training=None) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)  # whole numbers too, which Keras leaves
         for layer in self.stack:
-            if not _keeps_shape(layer, inputs.shape):
+            if not keeps_shape(layer, inputs.shape):
                 # It knows whether this call trains. To say so takes torch a third of a Dense.
                 inputs = layer(inputs)
         return inputs
@@ -38,7 +42,7 @@ class Stack(keras.layers.Layer):
         return tuple(input_shape)
 
 
-def _keeps_shape(layer, shape):
+def keeps_shape(layer: keras.layers.Layer, shape) -> bool:
     """Returns whether the layer could only change the shape, and does not."""
     if not isinstance(layer, (keras.layers.Flatten, keras.layers.Reshape)):
         return False
