@@ -76,13 +76,13 @@ def test_film_begins_as_the_network_without_a_condition():
 
 
 def dense(by):
-    network = networks.ConditionalDenseEncoder((8, 8), by=by)
-    return network, networks.ConditionalDenseDecoder((2, 6), (8, 8, 8, 8), by=by)
+    network = networks.ConditionalDenseEncoder((8, 8), "elu", by)
+    return network, networks.ConditionalDenseDecoder((2, 6), (8, 8, 8, 8), "elu", by)
 
 
 def conv(by):
-    network = networks.ConditionalConvEncoder((8, 8), by=by)
-    return network, networks.ConditionalConvDecoder((4, 3, 1), (8, 8), by=by)
+    network = networks.ConditionalConvEncoder((8, 8), 3, "elu", by)
+    return network, networks.ConditionalConvDecoder((4, 3, 1), (8, 8), 3, "elu", by)
 
 
 @pytest.mark.parametrize("by", ["join", "film"])
