@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from keras_vae import evaluation
-from keras_vae.reading.forms import as_data, has_rows
-from keras_vae.reading.inference_data import first_rows
+from keras_vae.callbacks.watched_rows import WatchedRows
+from keras_vae.training.beside import Rows
 from keras_vae.validation.arguments import is_count
 
 # Rows that are looked at, which bounds the cost of an epoch.
@@ -26,8 +26,9 @@ class TensorBoardVAE(keras.callbacks.Callback):
     The scalars of the losses come from `keras.callbacks.TensorBoard`, which may
     write to the same folder. This callback adds, for at most 512 rows of `x`:
 
-    - for images: reconstructions below their inputs, samples of the prior, and
-      traversals, a row for each of the 16 most informative latent dimensions,
+    - for images: reconstructions below their inputs, samples of the prior, with a condition a
+      row for each class, and traversals, a row for each of the 16 most informative latent
+      dimensions,
     - the KL of each latent dimension, in nats, and the number of active units,
       as scalars; the KLs and the codes as histograms,
     - the codes for the projector, with `labels` and, for images, the images.
@@ -40,10 +41,12 @@ class TensorBoardVAE(keras.callbacks.Callback):
         log_dir: the folder that TensorBoard shows; this callback writes to
             `log_dir/vae`.
         x: data of shape `(n, *features)`, in any form that `fit` takes, best such
-            that the model does not train on.
+            that the model does not train on; also a dict of `x` and `condition`.
         labels: a label for each row of x, of shape `(n,)`; tabs and line breaks in them are
             written as `\t` and `\n`.
         every: epochs from one writing to the next. The last epoch is written too.
+        condition: what is given beside x, where the model has a condition, one for all rows
+            or one for each; a stream brings its own.
 
     Raises:
         ValueError: if `labels` and `x` differ in length, `labels` has several
@@ -54,12 +57,12 @@ class TensorBoardVAE(keras.callbacks.Callback):
         >>> vae.fit(x, epochs=20, callbacks=[keras.callbacks.TensorBoard("logs"), board])
     """
 
-    def __init__(self, log_dir: str | os.PathLike, x, labels=None, every: int = 5):
+    def __init__(self, log_dir: str | os.PathLike, x, labels=None, every: int = 5, condition=None):
         super().__init__()
-        x = as_data("x", x)
-        self.x = first_rows("x", x, _MAX_ROWS)
-        n = len(x) if has_rows(x) else len(self.x)
-        if labels is not None and len(labels) != n and (has_rows(x) or len(labels) < n):
+        self.rows = WatchedRows(x, condition, _MAX_ROWS)
+        self.x, is_stream = self.rows.x, self.rows.is_stream
+        n = len(self.x) if is_stream else self.rows.n
+        if labels is not None and len(labels) != n and not (is_stream and len(labels) > n):
             raise ValueError(f"x has {n} rows, but there are {len(labels)} labels.")
         self.log_dir = os.path.join(log_dir, "vae")
         self.labels = None if labels is None else np.asarray(labels)[: len(self.x)]
@@ -87,32 +90,41 @@ class TensorBoardVAE(keras.callbacks.Callback):
         from tensorboard.plugins.histogram.summary_v2 import histogram_pb
         from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-        vae, z = self.model, self.model.encode(self.x).reshape(len(self.x), -1)
-        active = evaluation.active_units(vae, self.x)
+        vae, given = self.model, self.rows.condition_for(self.model)
+        z = vae.encode(self.x, condition=given).reshape(len(self.x), -1)
+        active = evaluation.active_units(vae, self.x, condition=given)
         values = [scalar_pb("latent/active_units", active), histogram_pb("latent/z_mean", z)]
         if evaluation.has_kl_per_dimension(vae):
-            kl = vae.kl_per_dimension(self.x).ravel()
+            kl = vae.kl_per_dimension(self.x, condition=given).ravel()
             values.append(histogram_pb("latent/kl_per_dimension", kl))
             values += [scalar_pb(f"kl_per_dimension/z_{i:03}", value) for i, value in enumerate(kl)]
         for value in values:
             self._add(value, epoch)
         if is_image(self.x):
-            for name, draw in self._pictures().items():
+            for name, draw in self._pictures(given).items():
                 self._add(_image_pb(f"pictures/{name}", draw), epoch)
         self._embed(z)
         self._opened().flush()
 
-    def _pictures(self):
+    def _pictures(self, given):
         from keras_vae import plots
 
-        model = self.model
+        model, x, columns = self.model, self.x, _COLUMNS
+        of_x = {"condition": given}
+        how_many = {"rows": columns} if given is None else {"condition": self._to_sample(given)}
         return {
-            "reconstructions": partial(plots.reconstructions, model, self.x, n=_COLUMNS),
-            "samples": partial(plots.samples, model, rows=_COLUMNS, columns=_COLUMNS, seed=0),
+            "reconstructions": partial(plots.reconstructions, model, x, n=columns, **of_x),
+            "samples": partial(plots.samples, model, columns=columns, seed=0, **how_many),
             "traversal": partial(
-                plots.traversal, model, self.x, rows=_MAX_DIMENSIONS, columns=_COLUMNS
+                plots.traversal, model, x, rows=_MAX_DIMENSIONS, columns=columns, **of_x
             ),
         }
+
+    def _to_sample(self, given):
+        """Returns the conditions to sample with: all classes, or those of the first rows."""
+        if self.model.condition.all_values() is not None:
+            return None
+        return Rows({name: rows[:_COLUMNS] for name, rows in given.items()})
 
     def _add(self, summary, epoch):
         from tensorboard.compat.proto.event_pb2 import Event

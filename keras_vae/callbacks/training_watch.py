@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import evaluation
-from keras_vae.reading.inference_data import first_rows
+from keras_vae.callbacks.watched_rows import WatchedRows
 
 
 class TrainingWatch(keras.callbacks.Callback):
@@ -22,9 +22,12 @@ class TrainingWatch(keras.callbacks.Callback):
 
     Args:
         x: data of shape `(n, *features)`, in any form that `fit` takes, to count
-            active units on; the first 512 rows are used. Without it only finiteness is watched.
+            active units on, also a dict of `x` and `condition`; the first 512 rows are used.
+            Without it only finiteness is watched.
         patience: epochs before a collapse is said, as a warm-up of β may begin in one.
         min_active: so many active units or fewer are a collapse.
+        condition: what is given beside x, where the model has a condition, one for all rows
+            or one for each; a stream brings its own.
 
     Attributes:
         messages: the lines that were said.
@@ -33,9 +36,10 @@ class TrainingWatch(keras.callbacks.Callback):
     # Tells `fit` that this callback need not see each batch.
     takes_groups_of_batches = True
 
-    def __init__(self, x=None, patience: int = 3, min_active: int = 0):
+    def __init__(self, x=None, patience: int = 3, min_active: int = 0, condition=None):
         super().__init__()
-        self.x = None if x is None else first_rows("x", x, 512)
+        self.rows = None if x is None else WatchedRows(x, condition, 512)
+        self.x = None if self.rows is None else self.rows.x
         self.patience = patience
         self.min_active = min_active
         self.messages: list[str] = []
@@ -74,9 +78,10 @@ class TrainingWatch(keras.callbacks.Callback):
         if self.messages and self.model.stop_training:
             return
         self.good_state = self._state()
-        if self.x is None:
+        if self.rows is None:
             return
-        active = evaluation.active_units(self.model, self.x)
+        given = self.rows.condition_for(self.model)
+        active = evaluation.active_units(self.model, self.x, condition=given)
         if logs is not None:
             logs["active_units"] = active
         self.collapsed_epochs = self.collapsed_epochs + 1 if active <= self.min_active else 0

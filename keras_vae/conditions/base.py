@@ -171,6 +171,16 @@ class Condition(SeededLayer, abc.ABC):
     def examples(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Returns n rows to try an exported model on, `(n, *row_shape)`, of `row_dtype`."""
         return rng.integers(2, size=(n, *self.row_shape)).astype(self.row_dtype)
+    def all_values(self) -> list | None:
+        """Returns all that c can be, as a user passes it; `None` where that is no list."""
+        return None
+
+    def label(self, row) -> str:
+        """Returns what a row is called in plots: its numbers; nothing where there are many."""
+        numbers = np.ravel(row)
+        if np.isnan(numbers).any():
+            return "unknown"
+        return ", ".join(f"{number:.3g}" for number in numbers) if numbers.size <= 3 else ""
 
     def as_tree(self, rows: dict) -> Any:
         """Returns rows by the names of `by_name` as `given` takes them."""

@@ -99,6 +99,14 @@ class Categories(Condition):
             )
         return numbers
 
+    def all_values(self) -> list:
+        return list(range(self.n) if self.names is None else self.names)
+
+    def label(self, row) -> str:
+        if row < 0:
+            return "unknown"
+        return str(row if self.names is None or row >= len(self.names) else self.names[row])
+
     def read_labels(self, values, n: int | None, learn: bool) -> np.ndarray:
         """Returns a user's labels, unknown ones among them, as rows of numbers.
 

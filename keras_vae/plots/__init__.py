@@ -11,14 +11,9 @@ from keras_vae.plots.curves import (
     rate_distortion,
     score_histogram,
 )
-from keras_vae.plots.images import (
-    image_grid,
-    interpolations,
-    manifold,
-    reconstructions,
-    samples,
-    traversal,
-)
+from keras_vae.plots.grid import image_grid
+from keras_vae.plots.images import interpolations, reconstructions, samples, transfer
+from keras_vae.plots.latent_dimensions import manifold, traversal
 
 __all__ = [
     "history",
@@ -30,5 +25,6 @@ __all__ = [
     "reconstructions",
     "samples",
     "score_histogram",
+    "transfer",
     "traversal",
 ]

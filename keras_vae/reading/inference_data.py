@@ -1,33 +1,13 @@
 """InferenceData: what a function of the trained model is applied to, in batches of one size."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from keras_vae.reading.batch import flat, opened, with_beside
-from keras_vae.reading.forms import as_data, as_labels, has_rows, in_memory
+from keras_vae.reading.batch import opened, with_beside
+from keras_vae.reading.forms import as_data, has_rows, in_memory
 from keras_vae.reading.streams import stream_batches
 from keras_vae.validation.shapes import matches
-
-
-def first_rows(name: str, data, n: int) -> Any:
-    """Returns the first `n` rows of x in any form, or all where there are fewer.
-
-    Of a dict of x and what is given beside it those of each.
-    """
-    if isinstance(data, Mapping):
-        x, beside = opened(name, data)
-        first = {key: as_labels(key, values)[:n] for key, values in flat(beside).items()}
-        return with_beside(first_rows(name, x, n), first)
-    data = as_data(name, data)
-    if has_rows(data):
-        return np.asarray(data[:n])
-    rows: list[np.ndarray] = []
-    batches = stream_batches(name, data)
-    while sum(map(len, rows)) < n and (batch := next(batches, None)) is not None:
-        rows.append(batch.x)
-    return np.concatenate(rows)[:n]
 
 
 class InferenceData:

@@ -71,6 +71,37 @@ def test_tensorboard_gets_pictures_numbers_and_an_embedding(images, tmp_path):
     np.testing.assert_allclose(sprites[8:16, :8], images[8, :, :, 0])
 
 
+@pytest.mark.parametrize("kind", ["classes", "numbers", "dict", "stream"])
+def test_tensorboard_of_a_model_with_a_condition(kind, images, tmp_path):
+    c = np.arange(64) % 3
+    condition = kv.conditions.OneHot(3)
+    if kind == "numbers":
+        c, condition = c + 0.5, kv.conditions.Continuous(1)
+    vae = image_vae(condition=condition)
+    pairs = {"x": images, "condition": c}
+    if kind == "stream":
+        batches = iter(
+            [{k: v[:40] for k, v in pairs.items()}, {k: v[40:] for k, v in pairs.items()}]
+        )
+        board = kv.callbacks.TensorBoardVAE(tmp_path, batches, labels=c)
+    elif kind == "dict":
+        board = kv.callbacks.TensorBoardVAE(tmp_path, pairs, labels=c)
+    else:
+        board = kv.callbacks.TensorBoardVAE(tmp_path, images, labels=c, condition=c)
+    watch = kv.callbacks.TrainingWatch(pairs)
+    history = vae.fit(images, condition=c, epochs=1, verbose=0, callbacks=[board, watch]).history
+    found = read(tmp_path / "vae")
+    kl = [float(value(found[f"kl_per_dimension/z_{i:03}"][-1])) for i in range(3)]
+    assert_close(kl, vae.kl_per_dimension(images, condition=c), rtol=1e-5, size=1.0)
+    assert {f"pictures/{name}" for name in ("reconstructions", "samples", "traversal")} <= set(
+        found
+    )
+    active = vae.active_units(images, condition=c)
+    assert int(value(found["latent/active_units"][-1])) == active == history["active_units"][-1]
+    z = vae.encode(images, condition=c)
+    assert_close(np.loadtxt(tmp_path / "vae" / "z_mean.tsv"), z, rtol=1e-4)
+
+
 def test_data_that_are_no_images_and_a_kl_without_closed_form(x, tmp_path):
     vae = make_vae(prior="gaussian_mixture")
     board = kv.callbacks.TensorBoardVAE(tmp_path, x)
@@ -180,3 +211,5 @@ def test_wrong_use(x, tmp_path):
         kv.callbacks.TensorBoardVAE(tmp_path, x, labels=[1, 2, 3])
     with pytest.raises(ValueError, match="every must be a positive number of epochs"):
         kv.callbacks.TensorBoardVAE(tmp_path, x, every=0)
+    with pytest.raises(ValueError, match="x is a stream, which brings its condition"):
+        kv.callbacks.TensorBoardVAE(tmp_path, iter([x]), condition=np.arange(256))

@@ -93,13 +93,14 @@ def codes_of(images, latent_dim):
 def drawn(monkeypatch):
     """The images that a plot gives to `image_grid`, and the labels."""
     seen = {}
-    grid = plots.images.image_grid
+    grid = plots.image_grid
 
     def watch(images, row_labels=(), column_labels=(), ax=None):
         seen.update(images=images, rows=list(row_labels), columns=list(column_labels))
         return grid(images, row_labels, column_labels, ax)
 
-    monkeypatch.setattr(plots.images, "image_grid", watch)
+    for module in (plots.images, plots.latent_dimensions):
+        monkeypatch.setattr(module, "image_grid", watch)
     return seen
 
 

@@ -139,3 +139,96 @@ def test_history_rates_and_scores_are_drawn_on_given_axes(vae, images):
     assert pixels(figure).std() > 10
     with pytest.raises(ValueError, match=r"no log 'mse'. Known logs: .*kl_loss"):
         plots.history(log, "mse")
+
+
+# With a condition
+
+CLASSES = np.arange(20) % 3
+
+
+@pytest.fixture(scope="module")
+def conditional(images):
+    vae = kv.VAE(
+        kv.VariationalEncoder(4, kv.networks.DenseEncoder((8,))),
+        kv.networks.DenseDecoder((8, 8, 3), (8,)),
+        condition=kv.conditions.OneHot(["ant", "bee", "a cat that is long"]),
+    )
+    vae.build({"x": (None, 8, 8, 3), "condition": (None,)})
+    return vae
+
+
+def names(figure, side):
+    axes = figure.axes[0]
+    ticks = axes.get_yticklabels() if side == "left" else axes.get_xticklabels()
+    return [tick.get_text() for tick in ticks]
+
+
+def test_samples_have_a_row_for_each_class(conditional):
+    figure = plots.samples(conditional, columns=2, seed=1)
+    assert names(figure, "left") == ["ant", "bee", "a cat that is long"]
+    drawn = pixels_of_axes(figure)
+    assert drawn.shape == (26, 17, 3)
+    expected = conditional.sample(2, seed=1, condition="bee")
+    np.testing.assert_allclose(drawn[9:17, 9:17], expected[1], atol=1e-6)
+    figure = plots.samples(conditional, columns=2, seed=1, condition=["bee", "ant"])
+    assert names(figure, "left") == ["bee", "ant"]
+    np.testing.assert_allclose(pixels_of_axes(figure)[:8, 9:17], expected[1], atol=1e-6)
+    figure = plots.samples(conditional, rows=2, columns=2, seed=1, condition="bee")
+    assert names(figure, "left") == ["bee", "bee"]
+    expected = conditional.sample(4, seed=1, condition="bee")
+    np.testing.assert_allclose(pixels_of_axes(figure)[9:17, 9:17], expected[3], atol=1e-6)
+
+
+def test_plots_of_images_take_their_condition(conditional, images):
+    of_x = np.array(conditional.condition.names)[CLASSES]
+    figure = plots.reconstructions(conditional, images, n=3, condition=of_x)
+    assert names(figure, "above") == ["ant", "bee", "a cat tha…"]
+    expected = conditional.reconstruct(images[:3], condition=of_x[:3])
+    np.testing.assert_allclose(pixels_of_axes(figure)[9:17, 18:26], expected[2], atol=1e-6)
+    in_dict = plots.reconstructions(conditional, {"x": images, "condition": of_x}, n=3)
+    np.testing.assert_array_equal(pixels_of_axes(in_dict), pixels_of_axes(figure))
+
+    figure = plots.traversal(conditional, images, index=4, columns=3, condition=of_x)
+    first = int(names(figure, "left")[0][4])
+    z = conditional.encode(images[4:5], condition="bee")
+    z[0, first] = 2.5
+    expected = conditional.decode(z, condition="bee")[0]
+    np.testing.assert_allclose(pixels_of_axes(figure)[:8, 18:26], expected, atol=1e-5)
+
+    figure = plots.interpolations(conditional, images[:2], images[2:4], 3, condition=of_x[:2])
+    assert names(figure, "left") == ["ant", "bee"]
+    expected = conditional.reconstruct(images[3:4], condition="bee")[0]
+    np.testing.assert_allclose(pixels_of_axes(figure)[9:17, 18:26], expected, atol=1e-5)
+
+    figure = plots.manifold(conditional, n=3, limit=1.0, condition="ant")
+    expected = conditional.decode(np.array([[1.0, 1.0, 0.0, 0.0]]), condition="ant")[0]
+    np.testing.assert_allclose(pixels_of_axes(figure)[:8, 18:26], expected, atol=1e-5)
+    with pytest.raises(ValueError, match="condition is missing: pass it"):
+        plots.manifold(conditional, n=3)
+
+
+def test_transfer_decodes_one_code_with_each_condition(vae, conditional, images):
+    figure = plots.transfer(conditional, images, "ant", n=2)
+    assert names(figure, "left") == ["ant", "ant"]
+    assert names(figure, "above") == ["input", "", "ant", "bee", "a cat tha…"]
+    drawn = pixels_of_axes(figure)
+    np.testing.assert_allclose(drawn[9:17, :8], images[1], atol=1e-6)
+    for i, name in enumerate(conditional.condition.names):
+        expected = conditional.transfer(images[1:2], "ant", name)[0]
+        place = slice(9 * (i + 2), 9 * (i + 2) + 8)
+        np.testing.assert_allclose(drawn[9:17, place], expected, atol=1e-5)
+    with pytest.raises(ValueError, match="nothing to transfer to"):
+        plots.transfer(vae, images)
+
+
+def test_labels_of_several_conditions_and_of_unknown_ones(images):
+    parts = {"kind": kv.conditions.OneHot(2, unknown=0.1), "angle": kv.conditions.Continuous(1)}
+    vae = kv.VAE(kv.VariationalEncoder(2), kv.networks.DenseDecoder((8, 8, 3)), condition=parts)
+    vae.build((None, 8, 8, 3))
+    given = {"kind": [0, -1], "angle": [0.5, 1234.5]}
+    figure = plots.samples(vae, columns=2, condition=given)
+    assert names(figure, "left") == ["0, 0.5", "unknown, 1.23e+03"]
+    figure = plots.samples(vae, columns=2, condition={"kind": [0, 1], "angle": 0.5})
+    assert names(figure, "left") == ["0, 0.5", "1, 0.5"]
+    with pytest.raises(ValueError, match="angle is missing"):
+        plots.samples(vae)

@@ -22,7 +22,7 @@ from helpers import N_FEATURES, assert_same_logs, make_vae, set_same_weights
 from scipy import sparse
 
 import keras_vae as kv
-from keras_vae.reading.inference_data import first_rows
+from keras_vae.callbacks.watched_rows import WatchedRows
 
 
 @pytest.fixture(scope="module")
@@ -186,15 +186,15 @@ def test_duplicates_of_a_sparse_matrix_are_summed(vae):
 
 def test_missing_values_of_a_frame_are_nan():
     data = Frame({"a": [1.0, None, 3.0], "b": [True, False, True]})
-    np.testing.assert_array_equal(first_rows("x", data, 5), [[1, 1], [np.nan, 0], [3, 1]])
+    np.testing.assert_array_equal(WatchedRows(data, None, 5).x, [[1, 1], [np.nan, 0], [3, 1]])
 
 
 def test_first_rows_take_no_more_than_they_need(x):
     stream = generator(x)
-    np.testing.assert_array_equal(first_rows("x", stream, 50), x[:50])
+    np.testing.assert_array_equal(WatchedRows(stream, None, 50).x, x[:50])
     assert len(next(stream)) == 37
-    np.testing.assert_array_equal(first_rows("x", sparse.csr_matrix(x), 5), x[:5])
-    np.testing.assert_array_equal(first_rows("x", generator(x[:5]), 50), x[:5])
+    np.testing.assert_array_equal(WatchedRows(sparse.csr_matrix(x), None, 5).x, x[:5])
+    np.testing.assert_array_equal(WatchedRows(generator(x[:5]), None, 50).x, x[:5])
 
 
 def test_streams_of_any_length_take_the_memory_of_a_few_batches():
