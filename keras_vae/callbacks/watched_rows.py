@@ -39,7 +39,7 @@ class WatchedRows:
     def condition_for(self, model) -> Rows | None:
         """Returns the rows of the condition, as a model reads them; `None` without one."""
         read = model.beside(inference=True).read
-        rows = read({"condition": self.condition}, self.n)
+        rows = read({"condition": self.condition}, self.n, as_rows=self.is_stream)
         return Rows({name: part[: len(self.x)] for name, part in rows.items()}) if rows else None
 
 

@@ -98,6 +98,10 @@ class Condition(SeededLayer, abc.ABC):
             ValueError: if they are none that the condition knows.
         """
 
+    def check_rows(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Returns rows of a stream as `read_rows` gives them, or raises a ValueError as it does."""
+        return self.read_rows(name, rows)
+
     @abc.abstractmethod
     def embed(self, rows) -> Tensor:
         """Returns e(c) of rows, `(batch, size)`; of unknown ones anything."""
@@ -117,7 +121,9 @@ class Condition(SeededLayer, abc.ABC):
     def look_at(self, rows: np.ndarray) -> None:
         """Sees rows of the training data before `fit` trains on it: their scale."""
 
-    def read(self, values, n: int | None = None, learn: bool = False) -> dict[str, np.ndarray]:
+    def read(
+        self, values, n: int | None = None, learn: bool = False, as_rows: bool = False
+    ) -> dict[str, np.ndarray]:
         """Returns what a user passes as rows of numbers, by the names of `by_name`.
 
         Args:
@@ -125,19 +131,22 @@ class Condition(SeededLayer, abc.ABC):
                 n rows that are not known. Of several conditions a dict of these.
             n: how many rows there must be; `None` for as many as there are.
             learn: whether these are data to train on.
+            as_rows: whether the values are rows already, as of a stream.
 
         Raises:
             ValueError: if they are none that the condition knows, or not n.
         """
         return {
-            name: part.read_part(name, value, n, learn)
+            name: part.read_part(name, value, n, learn, as_rows)
             for name, part, value in self._with_values(values)
         }
 
     def _with_values(self, values):
         return [("condition", self, values)]
 
-    def read_part(self, name: str, values, n: int | None, learn: bool) -> np.ndarray:
+    def read_part(
+        self, name: str, values, n: int | None, learn: bool, as_rows: bool = False
+    ) -> np.ndarray:
         """Returns the rows of one of `by_name`."""
         if values is None:
             values = np.asarray(self.unknown_row)
@@ -147,9 +156,9 @@ class Condition(SeededLayer, abc.ABC):
         one = array.ndim == 0 or array.shape == self.row_shape
         if one:
             array = np.broadcast_to(array, (1, *(self.row_shape or ())))
-        if learn:
+        if learn and not as_rows:
             self.learn(name, array)
-        rows = self.read_rows(name, array)
+        rows = self.check_rows(name, array) if as_rows else self.read_rows(name, array)
         unknown = self.unknown_rows(rows)
         if self.unknown is None and unknown.any():
             raise ValueError(
@@ -188,6 +197,11 @@ class Condition(SeededLayer, abc.ABC):
 
     def shapes(self) -> Any:
         """Returns the shapes of the rows, with the batch, as `build` takes them."""
+        if self.row_shape is None:
+            raise ValueError(
+                f"The shape of c is not known yet: say it, {type(self).__name__}(layer, shape), or "
+                "let fit build the model."
+            )
         return (None, *self.row_shape)
 
     def call(self, rows, training=None) -> Tensor:

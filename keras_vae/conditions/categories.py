@@ -59,13 +59,7 @@ class Categories(Condition):
         self.names = tuple(found)
 
     def read_rows(self, name, values) -> np.ndarray:
-        if values.ndim > 1 and values.shape[1:] != (1,):
-            raise ValueError(
-                f"{name} must hold one category for each row, shape (n,); received "
-                f"{values.shape}. Of one-hot vectors take the category: c.argmax(axis=-1)."
-            )
-        values = values.ravel()
-        missing = np.array([_is_missing(v) for v in values], bool)
+        values, missing = self._flat(name, values)
         if self.names is not None:
             rows = self._by_name(name, values, missing)
         elif _is_text(values):
@@ -76,6 +70,20 @@ class Categories(Condition):
         else:
             rows = self._by_number(name, values, missing)
         return rows.astype("int32")
+
+    def check_rows(self, name, rows) -> np.ndarray:
+        return self._by_number(name, *self._flat(name, rows)).astype("int32")
+
+    def _flat(self, name, values):
+        """Returns the values in one row, and which of them are unknown."""
+        if values.ndim > 1 and values.shape[1:] != (1,):
+            raise ValueError(
+                f"{name} must hold one category for each row, shape (n,); received "
+                f"{values.shape}. Of one-hot vectors take the category: c.argmax(axis=-1)."
+            )
+        values = values.ravel()
+        says_unknown = () if self.names and -1 in self.names else (-1,)
+        return values, np.array([_is_missing(v) or v in says_unknown for v in values], bool)
 
     def _by_name(self, name, values, missing):
         places = {category: i for i, category in enumerate(self.names)}
@@ -107,21 +115,22 @@ class Categories(Condition):
             return "unknown"
         return str(row if self.names is None or row >= len(self.names) else self.names[row])
 
-    def read_labels(self, values, n: int | None, learn: bool) -> np.ndarray:
+    def read_labels(self, values, n: int | None, learn: bool, as_rows: bool = False) -> np.ndarray:
         """Returns a user's labels, unknown ones among them, as rows of numbers.
 
         Args:
             values: categories; -1, NaN and `None` where they are unknown.
             n: how many there must be; `None` for as many as there are.
             learn: whether these are data to train on.
+            as_rows: whether they are rows already, as of a stream.
 
         Raises:
             ValueError: if they are none that the condition knows, or not n.
         """
         array = np.atleast_1d(as_labels("labels", values))
-        if learn:
+        if learn and not as_rows:
             self.learn("labels", array)
-        rows = self.read_rows("labels", array)
+        rows = (self.check_rows if as_rows else self.read_rows)("labels", array)
         if n is not None and len(rows) != n:
             raise ValueError(f"There are {len(rows)} labels, but {n} rows of x.")
         return rows

@@ -23,7 +23,8 @@ class InferenceData:
         check: called with each batch before it is used, or with a whole array
             before the first: x, and y if there is one.
         condition: what is given beside x, or `None`; a stream brings its own.
-        read: from what is given beside x by name, and the number of rows, to rows by name.
+        read: from what is given beside x by name, and the number of rows, to rows by name;
+            with `as_rows=True` from what a stream gives.
         main: the name of x, `"x"` or `"z"`.
 
     Raises:
@@ -44,7 +45,7 @@ class InferenceData:
         main: str = "x",
     ):
         self.name, self.features, self.target_features = name, features, target_features
-        self.main, self.read = main, read or (lambda beside, n: {})
+        self.main, self.read = main, read or (lambda beside, n, **options: {})
         x, beside = opened("x", x, condition=condition)
         beside.pop("labels", None)  # which no function takes
         self.x, self.y = as_data("x", x), as_data("y", y)
@@ -116,7 +117,8 @@ class InferenceData:
                 self._check_shapes(batch.x, y)
                 beside = {k: v for k, v in batch.beside.items() if k != "labels"}
                 given = with_beside(None, beside) or {}
-                beside = self.read({k: v for k, v in given.items() if k != "x"}, len(batch.x))
+                given = {k: v for k, v in given.items() if k != "x"}
+                beside = self.read(given, len(batch.x), as_rows=True)
             except ValueError as error:
                 raise ValueError(f"Batch {number} of x: {error}") from None
             if with_target not in (None, y is not None):

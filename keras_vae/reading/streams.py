@@ -123,7 +123,7 @@ def _numbers(name, rows):
     if array.dtype.kind not in "biuf":
         raise ValueError(
             f"{name} holds {array.dtype} values. A stream gives numbers: of named categories their "
-            "places among the names, vae.condition.read(names)."
+            'places among the names, vae.condition.read(c)["condition"].'
         )
     return array
 

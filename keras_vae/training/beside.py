@@ -29,13 +29,16 @@ class Beside:
     is_labelled: bool = False
     is_guessed: bool = False
 
-    def read(self, beside: Mapping, n: int | None, learn: bool = False) -> dict[str, np.ndarray]:
+    def read(
+        self, beside: Mapping, n: int | None, learn: bool = False, as_rows: bool = False
+    ) -> dict[str, np.ndarray]:
         """Returns the rows of what a user passes, by the names of conditions and `labels`.
 
         Args:
             beside: the values by name, `condition` and `labels`.
             n: how many rows there are of x.
             learn: whether these are data to train on.
+            as_rows: whether they are rows already, as of a stream.
 
         Raises:
             ValueError: if the model takes none of it, lacks it, or cannot read it.
@@ -56,10 +59,10 @@ class Beside:
             )
         may_lack = self.is_labelled or self.is_guessed
         if self.condition is not None and not (may_lack and "condition" not in beside):
-            rows |= self.condition.read(beside.get("condition"), n, learn)
-        return rows | self._labels(beside, n, learn)
+            rows |= self.condition.read(beside.get("condition"), n, learn, as_rows)
+        return rows | self._labels(beside, n, learn, as_rows)
 
-    def _labels(self, beside, n, learn):
+    def _labels(self, beside, n, learn, as_rows):
         labels = beside.get("labels")
         if self.classes is None:
             if labels is not None:
@@ -73,7 +76,7 @@ class Beside:
             if not learn:
                 return {}
             raise ValueError("The model learns from labels: pass labels=..., -1 for unknown ones.")
-        rows = self.classes.read_labels(labels, n, learn)
+        rows = self.classes.read_labels(labels, n, learn, as_rows)
         if learn and not (rows >= 0).any():
             raise ValueError("All labels are unknown, so that there is no class to learn.")
         return {"labels": rows}
@@ -82,7 +85,7 @@ class Beside:
         """Raises a ValueError if the rows of a stream's first batch are none that `read` gives."""
         unread = dict(with_beside(None, beside)) if beside else {}
         if (
-            flat(self.read({k: v for k, v in unread.items() if k != "x"}, n, learn)).keys()
+            flat(self.read({k: v for k, v in unread.items() if k != "x"}, n, learn, True)).keys()
             != beside.keys()
         ):
             lacking = self.condition.by_name().keys() - beside.keys() if self.condition else set()
