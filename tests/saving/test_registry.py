@@ -61,6 +61,8 @@ ARGUMENTS = {
     "priors>FromDistribution": (wide, {"scale": np.ones(3)}),
     "likelihoods>FromFunction": (normal_of_this_file,),
     "likelihoods>Masked": (kv.likelihoods.Gaussian("learned"),),
+    "networks>ConditionalConvDecoder": ((8, 8, 1),),
+    "networks>ConditionalDenseDecoder": (5,),
     "networks>ConvDecoder": ((8, 8, 1),),
     "networks>DenseDecoder": (5,),
     "schedules>Cyclical": (10,),
