@@ -39,9 +39,10 @@ class Given:
         """Returns values, `(batch, ..., n)`, with the vector behind them on the last axis."""
         if self.vector is None:
             return values
-        between = values.shape[1:-1]
-        vector = ops.reshape(self.vector, (-1, *[1] * len(between), self.size))
-        vector = ops.broadcast_to(vector, (ops.shape(values)[0], *between, self.size))
+        vector, between = self.vector, values.shape[1:-1]
+        if between or vector.shape[0] is None or vector.shape[0] != values.shape[0]:
+            vector = ops.reshape(vector, (-1, *[1] * len(between), self.size))
+            vector = ops.broadcast_to(vector, (ops.shape(values)[0], *between, self.size))
         return ops.concatenate([values, ops.cast(vector, values.dtype)], axis=-1)
 
     def repeated(self, n) -> Self:

@@ -15,8 +15,8 @@ from workloads import (
 import keras_vae as kv
 
 
-def build(workload: Workload) -> kv.VAE:
-    """Returns the workload's model, built and not compiled."""
+def build(workload: Workload, condition=None) -> kv.VAE:
+    """Returns the workload's model, built and not compiled, of the same width with a condition."""
     shape, activation = workload.input_shape, workload.activation
     if workload.filters:
         filters, options = workload.filters, {"kernel_size": KERNEL_SIZE, "activation": activation}
@@ -35,7 +35,12 @@ def build(workload: Workload) -> kv.VAE:
     objective = (
         kv.objectives.ELBO(workload.beta) if n_samples is None else kv.objectives.IWAE(n_samples)
     )
-    vae = kv.VAE(kv.VariationalEncoder(workload.latent, network), decoder, objective=objective)
+    vae = kv.VAE(
+        kv.VariationalEncoder(workload.latent, network),
+        decoder,
+        objective=objective,
+        condition=condition,
+    )
     vae.build((None, *shape))
     return vae
 
