@@ -111,7 +111,7 @@ class TensorBoardVAE(keras.callbacks.Callback):
 
         model, x, columns = self.model, self.x, _COLUMNS
         of_x = {"condition": given}
-        how_many = {"rows": columns} if given is None else {"condition": self._to_sample(given)}
+        how_many = {"condition": self._to_sample(given)} if model.condition else {"rows": columns}
         return {
             "reconstructions": partial(plots.reconstructions, model, x, n=columns, **of_x),
             "samples": partial(plots.samples, model, columns=columns, seed=0, **how_many),
@@ -122,7 +122,7 @@ class TensorBoardVAE(keras.callbacks.Callback):
 
     def _to_sample(self, given):
         """Returns the conditions to sample with: all classes, or those of the first rows."""
-        if self.model.condition.all_values() is not None:
+        if given is None or self.model.condition.all_values() is not None:
             return None
         return Rows({name: rows[:_COLUMNS] for name, rows in given.items()})
 

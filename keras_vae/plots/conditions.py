@@ -39,7 +39,7 @@ def conditions_of(vae: "VAE", condition=None) -> Rows | None:
         condition: one or several.
 
     Returns:
-        The rows; `None` for a VAE without a condition.
+        The rows; `None` for a VAE without a condition, or that guesses it.
     """
     if vae.condition is None and condition is None:
         return None
@@ -47,7 +47,10 @@ def conditions_of(vae: "VAE", condition=None) -> Rows | None:
         values = vae.condition.all_values()
         condition = None if values is None else values[:MOST_CONDITIONS]
     read = vae.beside(inference=True).read
-    n = count(read({"condition": condition}, None))
+    found = read({"condition": condition}, None)
+    if not found:
+        return None
+    n = count(found)
     return Rows(read({"condition": condition}, n))
 
 
