@@ -180,6 +180,7 @@ class Condition(SeededLayer, abc.ABC):
     def examples(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Returns n rows to try an exported model on, `(n, *row_shape)`, of `row_dtype`."""
         return rng.integers(2, size=(n, *self.row_shape)).astype(self.row_dtype)
+
     def all_values(self) -> list | None:
         """Returns all that c can be, as a user passes it; `None` where that is no list."""
         return None

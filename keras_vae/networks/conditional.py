@@ -38,7 +38,9 @@ class Conditional(Stack):
             layer.build(inputs_shape, *also)
             inputs_shape = layer.compute_output_shape(inputs_shape, *also)
 
-    def call(self, inputs, condition=None, training=None) -> Tensor:
+    def call(  # type: ignore[override]  # two inputs
+        self, inputs, condition=None, training=None
+    ) -> Tensor:
         inputs = keras.ops.cast(inputs, self.compute_dtype)
         for layer in self.stack:
             if _sees_condition(layer):

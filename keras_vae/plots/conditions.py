@@ -54,9 +54,9 @@ def conditions_of(vae: "VAE", condition=None) -> Rows | None:
     return Rows(read({"condition": condition}, n))
 
 
-def count(rows: dict) -> int:
+def count(rows: Rows | None) -> int:
     """Returns how many rows of a condition there are."""
-    return max(map(len, rows.values()))
+    return max(map(len, rows.values())) if rows else 0
 
 
 def repeated(rows: Rows | None, i: int | slice, n: int) -> Rows | None:
@@ -69,7 +69,7 @@ def repeated(rows: Rows | None, i: int | slice, n: int) -> Rows | None:
 
 def labels(vae: "VAE", rows: Rows | None, longest: int) -> Sequence[str]:
     """Returns what the rows of a condition are called, cut to a length; nothing without any."""
-    if rows is None:
+    if rows is None or vae.condition is None:
         return ()
     parts = vae.condition.by_name()
     found = []

@@ -86,11 +86,11 @@ def samples(
         return image_grid(images, row_labels=[*labels(vae, given, LONGEST_BESIDE)] * n, ax=ax)
     seed = random.randrange(2**31) if seed is None else seed
     given = repeated(given, slice(0, rows), 1)
-    images = [
+    each = [
         vae.sample(columns, seed=seed, condition=repeated(given, i, columns))
         for i in range(count(given))
     ]
-    return image_grid(images, row_labels=labels(vae, given, LONGEST_BESIDE), ax=ax)
+    return image_grid(each, row_labels=labels(vae, given, LONGEST_BESIDE), ax=ax)
 
 
 def transfer(

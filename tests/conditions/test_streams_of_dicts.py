@@ -95,7 +95,7 @@ WRONG = {
     ),
     "strings": (
         lambda x: ({"x": b, "condition": np.full(32, "a")} for b in np.split(x, 8)),
-        r"gives numbers: .* vae.condition.read\(names\)",
+        r"gives numbers: .* vae.condition.read\(c\)",
     ),
     "other rows": (
         lambda x: ({"x": b, "condition": np.zeros(5, int)} for b in np.split(x, 8)),
