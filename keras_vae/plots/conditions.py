@@ -1,6 +1,6 @@
 """What plots need of a VAE's condition: rows of it, and what these are called."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +54,7 @@ def conditions_of(vae: "VAE", condition=None) -> Rows | None:
     return Rows(read({"condition": condition}, n))
 
 
-def count(rows: Rows | None) -> int:
+def count(rows: Mapping | None) -> int:
     """Returns how many rows of a condition there are."""
     return max(map(len, rows.values())) if rows else 0
 
