@@ -66,6 +66,12 @@ def has_compiled_metrics(model: keras.Model) -> bool:
     return private(model, "_compile_metrics") is not None
 
 
+def set_build_shapes(layer: keras.layers.Layer, **shapes) -> None:
+    """Lets a layer that is built be known as built for other shapes, by argument of `build`."""
+    private(layer, "_build_shapes_dict")
+    layer._build_shapes_dict = shapes
+
+
 def symbolic_build(model: keras.Model, batch: tuple) -> None:
     """Makes what Keras makes of the first batch of `fit`."""
     private(model, "_symbolic_build")(data_batch=batch)

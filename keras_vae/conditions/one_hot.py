@@ -1,5 +1,6 @@
 """OneHot: a category as a vector of zeros and a one."""
 
+import numpy as np
 from keras import ops
 
 from keras_vae.conditions.categories import Categories
@@ -34,5 +35,6 @@ class OneHot(Categories):
 
     def embed(self, rows) -> Tensor:
         # Not `ops.one_hot`, which torch refuses out of range, and whose zeros int8 files lose.
-        far = ops.abs(ops.expand_dims(rows, -1) - ops.arange(self.n, dtype="int32"))
+        places = ops.convert_to_tensor(np.arange(self.n, dtype="int32"))
+        far = ops.abs(ops.expand_dims(rows, -1) - places)
         return self.nan_out_of_range(rows, ops.cast(1 - ops.minimum(far, 1), "float32"))

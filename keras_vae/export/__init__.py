@@ -2,6 +2,7 @@
 
 import os
 
+from keras_vae.backend.keras_internals import set_build_shapes
 from keras_vae.evaluation.draws import check_can_draw
 from keras_vae.export.base import ExportFormat, FileFormat
 from keras_vae.export.exported_program import ExportedProgram
@@ -46,6 +47,10 @@ def export(
     how = quantization(vae, chosen, quantize, representative)
     _check_folder(filepath)
     chosen.require()
+    if vae.condition is not None:
+        # TensorFlow traces the model's own call too, on inputs of the shapes it was built for.
+        shapes = {"x": (None, *vae.input_features), "condition": vae.condition.shapes()}
+        set_build_shapes(vae, input_shape=shapes)
     with written_beside(filepath) as path:
         return chosen.export(vae, path, endpoint, draws, how)
 

@@ -30,6 +30,8 @@ def test_layers_and_seeds(model):
 
 
 def test_models_and_optimizers(model):
+    keras_internals.set_build_shapes(model, input_shape=(None, 3))
+    assert model.get_build_config() == {"input_shape": (None, 3)}
     assert keras_internals.has_compiled_metrics(model)
     keras_internals.symbolic_build(model, (keras.ops.zeros((1, 3)), keras.ops.zeros((1, 2))))
     assert keras_internals.optimized_variables(model.optimizer) == model.trainable_variables

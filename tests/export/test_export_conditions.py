@@ -45,7 +45,9 @@ def runner(path, format, name):
 
 
 def one_hot():
-    return make_vae(condition=kv.conditions.OneHot(3)), {"condition": DIGITS}, DIGITS
+    vae = make_vae(condition=kv.conditions.OneHot(3))
+    vae.build((None, N_FEATURES))  # of x alone
+    return vae, {"condition": DIGITS}, DIGITS
 
 
 def unknown():
