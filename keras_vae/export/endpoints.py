@@ -158,6 +158,7 @@ def _difference(value, other):
 def endpoints(vae) -> dict[str, Endpoint]:
     """Returns the functions of a built VAE by name.
 
+    A model that learned from labels has `classify`, to the probabilities of the classes.
     Behind x, or z, each takes the rows of the model's conditions, by their names. `score`
     takes the target as a last input, `y`, where `fit` had one of its own or x is not of
     its shape.
@@ -165,12 +166,19 @@ def endpoints(vae) -> dict[str, Endpoint]:
     y = {"y": vae.target_features}
     takes_y = vae.own_target or vae.input_features != vae.target_features
     score = endpoint(vae, vae.of_inputs(vae.score_given), "x", "score", y if takes_y else {})
-    return {
+    known = {
         "reconstruct": endpoint(vae, vae.call, "x", "reconstruction"),
         "encode": endpoint(vae, vae.of_inputs(vae.posterior_params), "x"),
         "decode": endpoint(vae, vae.of_inputs(vae.mean_given, "z"), "z", "reconstruction"),
         "score": replace(score, check=vae.likelihood.check_target),
     }
+    if vae.has_classifier and vae.classifies_codes:
+        function = vae.of_inputs(vae.class_probabilities_given)
+        known["classify"] = endpoint(vae, function, "x", "probabilities")
+    elif vae.has_classifier:
+        x = {"x": vae.input_features}
+        known["classify"] = Endpoint(vae.class_probabilities_given, x, "probabilities")
+    return known
 
 
 def endpoint(

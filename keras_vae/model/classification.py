@@ -1,10 +1,13 @@
 """Classification: the classes that a VAE's objective has learned from labels."""
 
 import numpy as np
+from keras import ops
 
+from keras_vae.conditions import NOTHING, Given
 from keras_vae.model.flow import Flow
 from keras_vae.objectives import Classifying
 from keras_vae.training.beside import Beside
+from keras_vae.typing import Tensor
 
 
 class Classification(Flow):
@@ -65,21 +68,32 @@ class Classification(Flow):
             )
         return found[0]
 
+    @property
+    def has_classifier(self) -> bool:
+        """Whether a part of the objective learns from labels."""
+        return any(isinstance(part, Classifying) for part in self.objective.parts())
+
+    @property
+    def classifies_codes(self) -> bool:
+        """Whether the classifier takes codes, which may depend on a condition, and not x."""
+        return self._classifying().classifies_codes
+
+    def class_log_probabilities_given(self, x, given: Given = NOTHING) -> Tensor:
+        """Returns log q(y|x) of the tensor x, `(batch, n_classes)`, as a tensor."""
+        code = self.posterior_mean(x, given=given) if self.classifies_codes else None
+        return self._classifying().class_log_probabilities(self._encoder_input(x, given), code)
+
+    def class_probabilities_given(self, x, given: Given = NOTHING) -> Tensor:
+        """Returns `classify` of the tensor x as a tensor."""
+        return ops.exp(self.class_log_probabilities_given(x, given))
+
     def _class_log_probabilities(self, x, batch_size, condition):
-        part = self._classifying()
-
-        def of_code(x, given):
-            code = self.posterior_mean(x, given=given)
-            return part.class_log_probabilities(self._encoder_input(x, given), code)
-
-        def of_x(x):
-            return part.class_log_probabilities(self._encoder_input(x), None)
-
-        function = self.of_inputs(of_code) if part.classifies_codes else of_x
-        reader = None if part.classifies_codes else Beside()
+        function = self.class_log_probabilities_given
+        # Of x itself nothing beside it is needed.
+        reader = None if self.classifies_codes else Beside()
         return self.compiled_inference(
             "classify",
-            function,
+            self.of_inputs(function) if self.classifies_codes else function,
             x,
             self.input_features,
             batch_size,
