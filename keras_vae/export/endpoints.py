@@ -177,7 +177,8 @@ def endpoints(vae) -> dict[str, Endpoint]:
         known["classify"] = endpoint(vae, function, "x", "probabilities")
     elif vae.has_classifier:
         x = {"x": vae.input_features}
-        known["classify"] = Endpoint(vae.class_probabilities_given, x, "probabilities")
+        # Of one argument: TensorFlow has no code for the default of the other.
+        known["classify"] = Endpoint(lambda x: vae.class_probabilities_given(x), x, "probabilities")
     return known
 
 
