@@ -28,7 +28,7 @@ def run(config: RunConfig, output: Path, saved_model: bool) -> None:
     package.load(config.backend)
     import keras
 
-    from keras_vae.cli import pictures, progress
+    from keras_vae.cli import progress
 
     keras.utils.set_random_seed(config.seed)
     config = _with_path(config)
@@ -60,7 +60,7 @@ def run(config: RunConfig, output: Path, saved_model: bool) -> None:
     vae.save(output / MODEL)
     seconds = time.monotonic() - begin
     if x.ndim == 4 and x.shape[-1] in (1, 3, 4):
-        pictures.draw(vae, validation, output, config.seed)
+        _draw(vae, validation, output, config.seed)
     if saved_model:
         _export(vae, output, config.backend)
     _report(config, history, seconds, output)
@@ -99,9 +99,23 @@ def _callbacks(output, validation):
     ]
     if package.is_installed("tensorboard", "matplotlib"):
         callbacks.insert(0, keras.callbacks.TensorBoard(output / "logs"))
-        if validation.condition is None:
-            callbacks.insert(1, kv.callbacks.TensorBoardVAE(output / "logs", validation.x))
+        callbacks.insert(1, kv.callbacks.TensorBoardVAE(output / "logs", validation.inputs()))
     return callbacks
+
+
+def _draw(vae, validation, output, seed):
+    """Writes the three pictures."""
+    if not package.is_installed("matplotlib"):
+        return
+    from keras_vae import plots
+
+    inputs, some = validation.inputs(), None
+    if vae.condition is not None and vae.condition.all_values() is None:
+        some = validation.condition[:6]  # such as numbers: a row of samples for each
+    with console.out.status("Drawing"):
+        plots.reconstructions(vae, inputs).savefig(output / "reconstructions.png")
+        plots.samples(vae, seed=seed, condition=some).savefig(output / "samples.png")
+        plots.traversal(vae, inputs).savefig(output / "traversal.png")
 
 
 def _export(vae, output, backend):

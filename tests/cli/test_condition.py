@@ -49,7 +49,8 @@ def test_a_run_leaves_a_model_with_the_condition(trained):
     assert "evaluate" in text and "--condition y_train" in " ".join(text.split())
     config = tomllib.loads((output / "config.toml").read_text(encoding="utf-8"))
     assert (config["condition"], config["prior"]) == ("y_train", "conditional_normal")
-    assert {"reconstructions.png", "samples.png"} <= {path.name for path in output.iterdir()}
+    pictures = {"reconstructions.png", "samples.png", "traversal.png"}
+    assert pictures <= {path.name for path in output.iterdir()}
     vae = keras.saving.load_model(output / "vae.keras")
     assert isinstance(vae.condition, kv.conditions.OneHot) and vae.condition.n == 3
     assert vae.sample(3, condition=[0, 1, 2]).shape == (3, 8, 8, 1)
@@ -138,6 +139,12 @@ def test_columns_are_taken_out_of_a_table(folder):
     x, floats = data.load_csv(folder / "numbers.csv", "b")
     np.testing.assert_allclose(floats, 2 * x[:, 0], atol=0.002)
     assert floats.dtype.kind == "f"
+
+
+def test_pictures_of_a_condition_of_numbers(folder, tmp_path, capsys):
+    options = ["--condition", "dose", *OPTIONS, "--output", str(tmp_path / "run")]
+    assert run(["train", "--data", str(folder / "images.npz"), *options]) == 0, capsys.readouterr()
+    assert (tmp_path / "run" / "samples.png").exists()
 
 
 @pytest.mark.parametrize("name", ["kind", "a"])
