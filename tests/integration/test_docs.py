@@ -67,6 +67,8 @@ def test_the_shelf_is_that_of_the_code():
         ("docs/using.md", "tensorflow"),
         ("docs/loss.md", "torch"),
         ("docs/choosing.md", "torch"),
+        ("docs/conditions.md", "torch"),
+        ("docs/labels.md", "torch"),
     ],
 )
 def test_page(page, backend, tmp_path, monkeypatch):
