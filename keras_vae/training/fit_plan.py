@@ -98,6 +98,11 @@ class FitPlan:
                 "labelled_per_batch needs labels and x as arrays in memory: a stream chooses its "
                 "batches itself."
             )
+        if not (data.beside["labels"][: data.n_training_rows(self.validation_split)] >= 0).any():
+            raise ValueError(
+                "validation_split takes the last rows, which leaves no labelled ones to train on: "
+                "shuffle x and labels together before."
+            )
         if n >= self.rows_per_step:
             raise ValueError(
                 f"labelled_per_batch={n} leaves no rows without labels in batches of "

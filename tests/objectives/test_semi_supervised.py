@@ -256,6 +256,14 @@ WRONG = {
     "length": ({"labels": LABELS[:5]}, "5 labels, but 256 rows of x"),
     "unseen": ({"labels": LABELS + 1}, "labels has 3"),
     "too many": ({"labels": SOME, "labelled_per_batch": 32}, "leaves no rows without labels"),
+    "none to train on": (
+        {
+            "labels": np.where(np.arange(256) < 200, -1, LABELS),
+            "validation_split": 0.25,
+            "labelled_per_batch": 4,
+        },
+        "leaves no labelled ones to train on",
+    ),
     "both": ({"labels": SOME, "condition": LABELS}, "labels stand for the condition"),
 }
 
