@@ -14,6 +14,7 @@ import keras_vae as kv
 from keras_vae.cli import beside, data
 from keras_vae.cli.app import run
 
+pytestmark = pytest.mark.skipif(BACKEND == "jax", reason="the command is the same everywhere")
 OPTIONS = ("--latent-dim", "2", "--layers", "8", "--epochs", "2", "--no-saved-model")
 
 
@@ -58,6 +59,7 @@ def test_a_run_leaves_a_model_with_the_condition(trained):
         assert "active_units" in next(csv.DictReader(file))
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="a run more, which starts quickest on torch")
 def test_its_config_repeats_a_run_to_the_same_logs(trained, tmp_path):
     output, _ = trained
     shutil.copy(output / "config.toml", tmp_path / "run.toml")
