@@ -18,6 +18,8 @@ LONGEST_ABOVE, LONGEST_BESIDE = 10, 20  # characters of labels that an image gri
 def first_rows(vae: "VAE", x, n: int, condition=None) -> tuple[np.ndarray, Rows | None]:
     """Returns the first n rows of x, and what is given beside them, `None` if nothing is.
 
+    Of a VAE that guesses its condition that is the likeliest class of each row.
+
     Args:
         vae: a built VAE.
         x: data in any form, also a dict of `x` and `condition`.
@@ -28,7 +30,11 @@ def first_rows(vae: "VAE", x, n: int, condition=None) -> tuple[np.ndarray, Rows 
     read = vae.beside(inference=True).read
     data = InferenceData("The plot", x, vae.input_features, condition=condition, read=read)
     rows = next(data.batches(n))
-    return rows.pop("x"), Rows(rows) if rows else None
+    x = rows.pop("x")
+    if not rows and vae.condition is not None:
+        (name,) = vae.condition.by_name()
+        rows[name] = vae.classify(x).argmax(axis=1).astype("int32")
+    return x, Rows(rows) if rows else None
 
 
 def conditions_of(vae: "VAE", condition=None) -> Rows | None:

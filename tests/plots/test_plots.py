@@ -232,3 +232,22 @@ def test_labels_of_several_conditions_and_of_unknown_ones(images):
     assert names(figure, "left") == ["0, 0.5", "1, 0.5"]
     with pytest.raises(ValueError, match="angle is missing"):
         plots.samples(vae)
+
+
+def test_a_vae_that_guesses_its_condition_holds_the_likeliest_class(images):
+    vae = kv.VAE(
+        kv.VariationalEncoder(2, kv.networks.DenseEncoder((8,))),
+        kv.networks.DenseDecoder((8, 8, 3), (8,)),
+        condition=kv.conditions.OneHot(["ant", "bee", "cat"]),
+        objective=kv.objectives.SemiSupervised(),
+    )
+    vae.build((None, 8, 8, 3))
+    guesses = [vae.condition.names[i] for i in vae.classify(images).argmax(axis=1)]
+    figure = plots.reconstructions(vae, images, n=4)
+    assert names(figure, "above") == guesses[:4]
+    drawn = pixels_of_axes(plots.traversal(vae, {"x": images}, index=3, columns=3, limit=1.0))
+    z = vae.encode(images[3:4], condition=guesses[3])
+    most = np.argmax(vae.kl_per_dimension(images))
+    z[0, most] = 1.0
+    expected = vae.decode(z, condition=guesses[3])[0]
+    np.testing.assert_allclose(drawn[:8, 18:26], expected, atol=1e-5)
