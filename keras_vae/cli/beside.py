@@ -17,8 +17,13 @@ UNKNOWN = 0.1
 MISSING = ("", "nan", "na", "n/a", "null", "none", "?")
 
 
-def load(source: str, name: str) -> np.ndarray:
+def load(source: str, name: str, option: str) -> np.ndarray:
     """Returns the array of that name in a `.npz` file, or the labels of a named data set.
+
+    Args:
+        source: the file or data set.
+        name: what `option`, such as "condition", says.
+        option: for the message.
 
     Raises:
         ValueError: if there is none of that name.
@@ -30,12 +35,12 @@ def load(source: str, name: str) -> np.ndarray:
     path = Path(source)
     if source in KERAS_DATASETS:
         if name != LABELS:
-            raise ValueError(f"{source} has no {name!r}; its condition is called {LABELS!r}.")
+            raise ValueError(f"{source} has no {name!r}; its classes are called {LABELS!r}.")
         (_, labels), _ = getattr(keras.datasets, source).load_data()
         return labels.ravel().astype("int64")
     if path.suffix != ".npz":
         raise ValueError(
-            f"--condition names an array of a .npz file, a column of a .csv file, {LABELS!r} of a "
+            f"--{option} names an array of a .npz file, a column of a .csv file, {LABELS!r} of a "
             f"data set or a factor of the sprites; {source} has none."
         )
     with np.load(path, allow_pickle=False) as arrays:
@@ -105,7 +110,8 @@ def condition_of(name: str | None, values: np.ndarray) -> "Condition":
 
 def check(vae, name: str | None) -> None:
     """Raises a ValueError if a model has a condition that is not named, or none that is."""
-    if vae.condition is not None and name is None:
+    guesses = vae.goes_through_classes
+    if vae.condition is not None and name is None and not guesses:
         raise ValueError(
             "The model has a condition: give its name in the data, --condition NAME, as for train."
         )

@@ -8,6 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from keras_vae.cli import beside, package
+from keras_vae.cli.labels import read_labels
 
 N_SPRITES = 17_000
 SUFFIXES = (".npy", ".npz", ".csv")
@@ -19,19 +20,24 @@ class Data(NamedTuple):
     Attributes:
         x: float32, `(n, *features)`, images scaled to [0, 1].
         condition: what is given beside x, `(n, ...)`, or `None`.
+        labels: the classes to learn, `(n,)`, -1 or `None` where unknown; or `None`.
     """
 
     x: np.ndarray
     condition: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
     def rows(self, chosen) -> "Data":
         """Returns some of the rows, by a slice or their numbers."""
-        condition = None if self.condition is None else self.condition[chosen]
-        return Data(self.x[chosen], condition)
+        return Data(**{name: array[chosen] for name, array in self._present().items()})
 
     def inputs(self) -> Any:
-        """Returns x, or a dict of it and the condition, as a model takes it."""
-        return self.x if self.condition is None else self._asdict()
+        """Returns x, or a dict of it and what is beside it, as a model takes it."""
+        found = self._present()
+        return found if len(found) > 1 else self.x
+
+    def _present(self):
+        return {name: array for name, array in self._asdict().items() if array is not None}
 
 
 def load(
@@ -40,6 +46,7 @@ def load(
     condition: str | None = None,
     seed: int = 0,
     n_sprites: int = N_SPRITES,
+    labels: str | None = None,
 ) -> Data:
     """Returns the data, and what is given beside it where that is named.
 
@@ -51,15 +58,18 @@ def load(
             column of a `.csv` file, of a factor of the sprites, or "labels".
         seed: of the sprites.
         n_sprites: how many of them.
+        labels: the name of the classes to learn, likewise.
 
     Raises:
         ValueError: if it holds no such data.
         OSError: if it cannot be read.
     """
     kv = package.load(None)
+    names = {"condition": condition, "labels": labels}
+    named = {option: name for option, name in names.items() if name is not None}
     if source == "sprites":
         x, factors = kv.datasets.Sprites().sample(n_sprites, seed=seed)
-        return Data(x, None if condition is None else beside.of_sprites(factors, condition))
+        return Data(x, **{key: beside.of_sprites(factors, name) for key, name in named.items()})
     path = Path(source)
     if path.is_file() and path.suffix not in SUFFIXES:
         raise ValueError(f"{source} is no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file.")
@@ -67,29 +77,33 @@ def load(
         raise ValueError(f"--array names an array of a .npz file; {source} is none.")
     try:
         if path.is_file() and path.suffix == ".csv":
-            x, values = load_csv(path, condition)
+            found = load_csv(path, **named)
         else:
             x = kv.datasets.load(source, key=array)
-            values = None if condition is None else beside.load(source, condition)
+            found = Data(x, **{key: beside.load(source, name, key) for key, name in named.items()})
     except FileNotFoundError:
         from keras_vae.datasets.load import KERAS_DATASETS
 
-        names = ("sprites", *KERAS_DATASETS)
+        known = ("sprites", *KERAS_DATASETS)
         raise FileNotFoundError(
             f"no file or folder {source!r}. Give a {', '.join(SUFFIXES)} file, a folder of images, "
-            f"or one of {', '.join(names)}."
+            f"or one of {', '.join(known)}."
         ) from None
     except (ValueError, BadZipFile, EOFError) as error:
         message = str(error)
         raise ValueError(message if source in message else f"{source}: {message}") from None
+    x = found.x
     if x.ndim < 2 or not len(x):
         raise ValueError(f"{source} has the shape {x.shape}; expected rows, (n, *features).")
-    if values is not None and len(values) != len(x):
-        raise ValueError(f"{source} has {len(x)} rows, but {condition} {len(values)}.")
-    return Data(x, values)
+    for key, name in named.items():
+        if (n := len(getattr(found, key))) != len(x):
+            raise ValueError(f"{source} has {len(x)} rows, but {name} {n}.")
+    if labels is not None and found.labels is not None:
+        found = found._replace(labels=read_labels(labels, found.labels))
+    return found
 
 
-def load_csv(path: Path, condition: str | None = None) -> Data:
+def load_csv(path: Path, condition: str | None = None, labels: str | None = None) -> Data:
     """Returns a table of numbers, `(rows, columns)`, NaN where a value is missing.
 
     A first line that holds a text is taken for the names of the columns.
@@ -97,10 +111,11 @@ def load_csv(path: Path, condition: str | None = None) -> Data:
     Args:
         path: the file.
         condition: the name of a column that is the condition, and no part of the table.
+        labels: the name of a column of classes, likewise.
 
     Raises:
         ValueError: if it is empty, a line is longer than others, a column holds texts, or
-            none has the name of the condition.
+            none has the name of the condition or the labels.
     """
     text = path.read_text(encoding="utf-8-sig")
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
@@ -114,13 +129,11 @@ def load_csv(path: Path, condition: str | None = None) -> Data:
     for i, line in enumerate(lines):
         if len(line) != len(names):
             raise ValueError(f"{path}, row {i + first} has {len(line)} cells, not {len(names)}.")
-    values = None
-    if condition is not None:
-        if condition not in names:
-            raise ValueError(f"{path} has no column {condition!r}; it has {', '.join(names)}.")
-        column = names.index(condition)
-        values = beside.of_cells([line.pop(column) for line in lines])
-        names.pop(column)
+    taken = []
+    for name in (condition, labels):
+        if name is not None and name not in names:
+            raise ValueError(f"{path} has no column {name!r}; it has {', '.join(names)}.")
+        taken.append(None if name is None else _taken_out(lines, names, name))
     x = np.empty((len(lines), len(names)), "float32")
     for i, line in enumerate(lines):
         numbers = [beside.number(cell) for cell in line]
@@ -131,7 +144,14 @@ def load_csv(path: Path, condition: str | None = None) -> Data:
                 "Leave that column out, or give its values numbers."
             )
         x[i] = numbers
-    return Data(x, values)
+    return Data(x, *taken)
+
+
+def _taken_out(lines, names, name):
+    """Removes a column and returns it."""
+    column = names.index(name)
+    names.pop(column)
+    return beside.of_cells([line.pop(column) for line in lines])
 
 
 def split(data: Data, source: str, seed: int) -> tuple[Data, Data]:

@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from keras_vae.cli import beside, console, data, package
+from keras_vae.cli import labels as learned
 
 
 def evaluate(
@@ -18,6 +19,8 @@ def evaluate(
     array: Annotated[str | None, typer.Option(help="Name of the array in a .npz file.")] = None,
     condition: Annotated[str | None, typer.Option(
         help="Of a model with a condition: the name of it in DATA, as for train.")] = None,
+    labels: Annotated[str | None, typer.Option(
+        help="Of a model that classifies: the name of the classes in DATA, as for train.")] = None,
     rows: Annotated[int, typer.Option(
         min=0, help="At most so many rows, taken evenly from the data; 0 for all.")] = 1_000,
     draws: Annotated[int, typer.Option(
@@ -33,7 +36,8 @@ def evaluate(
     """Say what a model is worth: its bound, its terms, log p(x) and the code in use.
 
     All are means over the rows, in nats. The negative ELBO is at least -log p(x), which is
-    estimated by importance sampling.
+    estimated by importance sampling; of a model with classes to find it is log p(x|y) of the
+    likeliest. With --labels the accuracy is said too.
 
     [bold]Examples[/]
 
@@ -45,17 +49,21 @@ def evaluate(
     kv = package.load(backend)
     with console.out.status("Loading"):
         vae = kv.load_model(model)
+        learned.check_model(vae, labels, condition)
         beside.check(vae, condition)
-        found = data.load(source, array, condition, 1_000_003, max(rows, 1_000))
+        found = data.load(source, array, condition, 1_000_003, max(rows, 1_000), labels)
     n_rows = len(found.x)
     if 0 < rows < n_rows:
         found = found.rows(np.linspace(0, n_rows - 1, rows).astype(int))
     with console.out.status("Evaluating"):
-        results = measure(vae, found.inputs(), draws, seed)
+        accuracy = None if labels is None else learned.accuracy(vae, found)
+        results = measure(vae, found._replace(labels=None).inputs(), draws, seed)
     results["rows"] = len(found.x)
+    if accuracy is not None:
+        results["accuracy"], results["labelled_rows"] = accuracy
     if json_file is not None:
         json_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    _print(results, model, source, n_rows, vae.latent_dim)
+    _print(results, model, source, n_rows, vae)
     if json_file is not None:
         console.out.print(f"\nWrote [bold]{json_file}[/]")
 
@@ -79,7 +87,7 @@ def measure(vae, inputs, draws: int, seed: int) -> dict[str, float]:
     return results
 
 
-def _print(results, model, source, n_rows, latent_dim):
+def _print(results, model, source, n_rows, vae):
     def row(name, key, meaning):
         return name, f"{results[key]:,.2f}", meaning
 
@@ -90,8 +98,11 @@ def _print(results, model, source, n_rows, latent_dim):
     ]
     if "log_likelihood" in results:
         size = f"effective {results['effective_sample_size']:,.1f} of {results['draws']:,} draws"
-        rows.append(row("log p(x)", "log_likelihood", f"nats, estimated; {size}"))
-    used = f"{results['active_units']} of {latent_dim}"
+        name = "log p(x|y)" if vae.goes_through_classes else "log p(x)"
+        rows.append(row(name, "log_likelihood", f"nats, estimated; {size}"))
+    used = f"{results['active_units']} of {vae.latent_dim}"
     rows.append(("active units", used, "latent dimensions in use"))
+    if "accuracy" in results:
+        rows.append(learned.row((results["accuracy"], results["labelled_rows"])))
     of = "" if results["rows"] == n_rows else f" of {n_rows:,}"
     console.table(f"{model} on {results['rows']:,}{of} rows of {source}", rows)

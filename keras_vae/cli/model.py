@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_vae.cli import package
+from keras_vae.cli import labels, package
 from keras_vae.cli.run_config import RunConfig
 
 if TYPE_CHECKING:
-    from keras_vae.conditions import Condition
+    from keras_vae.conditions import Condition, OneHot
     from keras_vae.likelihoods import Likelihood
     from keras_vae.model.vae import VAE
     from keras_vae.priors import Prior
@@ -37,8 +37,19 @@ def resolve(config: RunConfig, x: np.ndarray) -> RunConfig:
     )
 
 
-def make_vae(config: RunConfig, x: np.ndarray, condition: "Condition | None" = None) -> "VAE":
-    """Returns a compiled and built VAE for data of the shape of `x`, and a condition beside it.
+def make_vae(
+    config: RunConfig,
+    x: np.ndarray,
+    condition: "Condition | None" = None,
+    classes: "OneHot | None" = None,
+) -> "VAE":
+    """Returns a compiled and built VAE for data of the shape of `x`.
+
+    Args:
+        config: what `resolve` gives.
+        x: data, `(n, *features)`.
+        condition: what is given beside x.
+        classes: those that labels are of.
 
     Raises:
         ValueError: if a name is unknown, or parts do not go together.
@@ -56,12 +67,18 @@ def make_vae(config: RunConfig, x: np.ndarray, condition: "Condition | None" = N
     else:
         encoder = kv.networks.DenseEncoder(config.layers)
         decoder = kv.networks.DenseDecoder(params_shape, config.layers[::-1])
+    objective = make_objective(config)[0]
+    if config.objective == labels.M2:
+        condition = classes
+    elif classes is not None:
+        names = None if classes.names is None else list(classes.names)
+        objective += kv.objectives.Classifier(classes.n, labels.STRENGTH, names=names)
     vae = kv.VAE(
         kv.VariationalEncoder(config.latent_dim, encoder, posterior=config.posterior),
         decoder,
         likelihood=likelihood,
         prior=make_prior(config, condition),
-        objective=make_objective(config)[0],
+        objective=objective,
         condition=condition,
     )
     vae.compile(keras.optimizers.Adam(config.learning_rate))
@@ -83,7 +100,8 @@ def make_prior(config: RunConfig, condition: "Condition | None") -> "Prior":
 def make_objective(config: RunConfig) -> tuple:
     """Returns the objective and its β; `None` for one that has none."""
     kv = package.load(None)
-    objective = kv.objectives.get(config.objective)
+    is_m2 = config.objective == labels.M2
+    objective = kv.objectives.SemiSupervised() if is_m2 else kv.objectives.get(config.objective)
     if "beta" not in inspect.signature(type(objective)).parameters:
         if config.beta is not None:
             raise ValueError(f"The objective {config.objective} has no beta; leave --beta out.")

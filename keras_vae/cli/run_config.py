@@ -20,6 +20,7 @@ class RunConfig:
     data: str = "sprites"
     array: str | None = None
     condition: str | None = None
+    labels: str | None = None
     backend: str | None = None
     likelihood: str | None = None
     sigma: float | str | None = None
@@ -108,8 +109,8 @@ def check(name: str, value) -> None:
         raise ValueError(f"sigma must be a number or a name; received {value!r}.")
     if name == "network" and value not in ("conv", "dense"):
         raise ValueError(f"network must be conv or dense; received {value!r}.")
-    texts = ("data", "array", "condition", "backend", "likelihood", "prior", "posterior",
-             "objective")  # fmt: skip
+    texts = ("data", "array", "condition", "labels", "backend", "likelihood", "prior",
+             "posterior", "objective")  # fmt: skip
     if name in texts and not (isinstance(value, str) and value):
         raise ValueError(f"{name} must be a name; received {value!r}.")
 

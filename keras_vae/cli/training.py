@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from keras_vae.cli import beside, console, data, package
+from keras_vae.cli import beside, console, data, labels, package
 from keras_vae.cli.model import make_vae, resolve
 from keras_vae.cli.run_config import RunConfig
 
@@ -25,6 +25,7 @@ def run(config: RunConfig, output: Path, saved_model: bool) -> None:
         ValueError: if options do not go together, or do not suit the data.
         OSError: if the data cannot be read, or the folder not be written.
     """
+    labels.check_config(config)
     package.load(config.backend)
     import keras
 
@@ -33,16 +34,20 @@ def run(config: RunConfig, output: Path, saved_model: bool) -> None:
     keras.utils.set_random_seed(config.seed)
     config = _with_path(config)
     with console.out.status(f"Loading {config.data}"):
-        rows = data.load(config.data, config.array, config.condition, config.seed)
+        rows = data.load(
+            config.data, config.array, config.condition, config.seed, labels=config.labels
+        )
         train, validation = data.split(rows, config.data, config.seed)
-    x, condition = train.x, None
+    x, condition, classes = train.x, None, None
     if rows.condition is not None:
         condition = beside.condition_of(config.condition, rows.condition)
+    if rows.labels is not None:
+        classes = labels.classes_of(config.labels, rows.labels)
     config = resolve(config, x)
-    vae = make_vae(config, x, condition)
+    vae = make_vae(config, x, condition, classes)
     output.mkdir(parents=True, exist_ok=True)
     config.write(output / CONFIG)
-    _describe(config, train, validation, condition)
+    _describe(config, train, validation, condition, classes)
     begin = time.monotonic()
     with progress.StopAtInterrupt() as stop:
         bars = progress.EpochRows()
@@ -51,6 +56,7 @@ def run(config: RunConfig, output: Path, saved_model: bool) -> None:
                 train.inputs(),
                 validation_data=(validation.inputs(), None),
                 batch_size=config.batch_size,
+                labelled_per_batch=labels.per_batch(train.labels, config.batch_size),
                 epochs=config.epochs,
                 callbacks=[*_callbacks(output, validation), bars, stop],
                 verbose=0,
@@ -63,7 +69,8 @@ def run(config: RunConfig, output: Path, saved_model: bool) -> None:
         _draw(vae, validation, output, config.seed)
     if saved_model:
         _export(vae, output, config.backend)
-    _report(config, history, seconds, output)
+    accuracy = None if classes is None else labels.accuracy(vae, validation)
+    _report(config, history, seconds, output, accuracy)
 
 
 def _with_path(config):
@@ -72,10 +79,13 @@ def _with_path(config):
     return config.changed(data=str(path.resolve())) if path.exists() else config
 
 
-def _describe(config, train, validation, condition):
+def _describe(config, train, validation, condition, classes):
     given = ""
     if condition is not None:
         given = f", given {config.condition} as {type(condition).__name__}"
+    if classes is not None:
+        n = labels.known(train.labels).sum()
+        given += f", {n:,} labelled by {config.labels} with {classes.n} classes"
     beta = "" if config.beta is None else f", beta {config.beta:g}"
     console.out.print(
         f"Training on {len(train.x):,} samples of shape {train.x.shape[1:]}, "
@@ -99,7 +109,9 @@ def _callbacks(output, validation):
     ]
     if package.is_installed("tensorboard", "matplotlib"):
         callbacks.insert(0, keras.callbacks.TensorBoard(output / "logs"))
-        callbacks.insert(1, kv.callbacks.TensorBoardVAE(output / "logs", validation.inputs()))
+        callbacks.insert(
+            1, kv.callbacks.TensorBoardVAE(output / "logs", validation.inputs(), validation.labels)
+        )
     return callbacks
 
 
@@ -129,7 +141,7 @@ def _export(vae, output, backend):
         console.note(f"No SavedModel: {error}")
 
 
-def _report(config, history, seconds, output):
+def _report(config, history, seconds, output, accuracy):
     last = {name: values[-1] for name, values in history.items() if values}
 
     def row(name, log, meaning):
@@ -143,6 +155,8 @@ def _report(config, history, seconds, output):
     if "active_units" in last:
         used = f"{last['active_units']:.0f} of {config.latent_dim}"
         rows.append(("active units", used, "latent dimensions in use"))
+    if accuracy is not None:
+        rows.append(labels.row(accuracy))
     epochs = len(next(iter(history.values()), []))
     rows.append(("epochs", f"{epochs} of {config.epochs}", f"in {seconds:,.0f} seconds"))
     console.table("Results", rows)
@@ -158,11 +172,8 @@ def _print_next(config, output):
     # As it was called: the commands of an environment are found beside one another.
     beside = command.removesuffix("keras-vae")
     folder, source = shlex.quote(str(output)), shlex.quote(config.data)
-    names = "".join(
-        f" --{option} {shlex.quote(name)}"
-        for option, name in (("array", config.array), ("condition", config.condition))
-        if name
-    )
+    named = {"array": config.array, "condition": config.condition, "labels": config.labels}
+    names = "".join(f" --{option} {shlex.quote(name)}" for option, name in named.items() if name)
     steps = [
         f"{command} evaluate {folder}/{MODEL} {source}{names}",
         f"{command} train --config {folder}/{CONFIG}",
