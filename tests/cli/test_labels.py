@@ -14,6 +14,7 @@ import keras_vae as kv
 from keras_vae.cli import data, labels
 from keras_vae.cli.app import run
 
+pytestmark = pytest.mark.skipif(BACKEND == "jax", reason="the command is the same everywhere")
 OPTIONS = ("--latent-dim", "2", "--layers", "8", "--epochs", "2", "--no-saved-model")
 M2 = ("--objective", "semi_supervised")
 
