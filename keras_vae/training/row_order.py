@@ -71,7 +71,9 @@ class Balance(NamedTuple):
 
     def n_rows(self, n: int) -> int:
         """Returns how many rows an epoch takes of the first n rows."""
-        return len(self.order(np.random.default_rng(0), n))
+        n_others = int(np.count_nonzero(self.labels[:n] < 0))
+        n_batches = max(1, math.ceil(n_others / (self.batch_size - self.per_batch)))
+        return n_others + n_batches * self.per_batch
 
     def order(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Returns the rows of an epoch, batch by batch."""

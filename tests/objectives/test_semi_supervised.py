@@ -208,7 +208,7 @@ def test_each_batch_has_its_labelled_rows(device_loop, x):
     logs = vae.fit(x, labels=few, labelled_per_batch=2, epochs=3, verbose=0).history
     np.testing.assert_allclose(logs["n_labelled"], 2.0, rtol=1e-5)
     order = vae.row_order.next(256, Balance(few, 2, 32))
-    assert len(order) == 246 + 2 * 9
+    assert len(order) == 246 + 2 * 9 == Balance(few, 2, 32).n_rows(256)
     assert sorted(set(order.tolist())) == list(range(256))
     assert (few[order.reshape(-1)[:256].reshape(8, 32)] >= 0).sum(axis=1).tolist() == [2] * 8
 
