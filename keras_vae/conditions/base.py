@@ -206,7 +206,9 @@ class Condition(SeededLayer, abc.ABC):
         return (None, *self.row_shape)
 
     def call(self, rows, training=None) -> Tensor:
-        rows = ops.reshape(ops.cast(rows, self.row_dtype), (-1, *self.row_shape))
+        rows = ops.cast(rows, self.row_dtype)
+        if len(rows.shape) != 1 + len(self.row_shape):
+            rows = ops.reshape(rows, (-1, *self.row_shape))
         vector = self.embed(rows)
         if self.unknown is None:
             return vector

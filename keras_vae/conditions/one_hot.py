@@ -36,5 +36,6 @@ class OneHot(Categories):
     def embed(self, rows) -> Tensor:
         # Not `ops.one_hot`, which torch refuses out of range, and whose zeros int8 files lose.
         places = ops.convert_to_tensor(np.arange(self.n, dtype="int32"))
-        far = ops.abs(ops.expand_dims(rows, -1) - places)
-        return self.nan_out_of_range(rows, ops.cast(1 - ops.minimum(far, 1), "float32"))
+        found = ops.equal(ops.expand_dims(rows, -1), places)
+        inside = ops.any(found, axis=-1, keepdims=True)
+        return ops.where(inside, ops.cast(found, "float32"), np.float32(np.nan))
