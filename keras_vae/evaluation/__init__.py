@@ -1,12 +1,135 @@
-"""What a trained model is worth: its log-likelihood and how much of its code is in use."""
+"""What a trained model is worth: its likelihood, its code, its samples and its probabilities."""
 
+from keras_vae.evaluation.anomaly import auroc, average_precision, fpr_at_95_tpr
+from keras_vae.evaluation.calibration import (
+    Reliability,
+    brier_score,
+    expected_calibration_error,
+    gaussian_coverage,
+    gaussian_crps,
+    gaussian_nll,
+    maximum_calibration_error,
+    reliability,
+    rms_calibration_error,
+)
+from keras_vae.evaluation.dci import DCI, dci, dci_of_importance
+from keras_vae.evaluation.disentanglement import Disentanglement, disentanglement
+from keras_vae.evaluation.explicitness import explicitness
+from keras_vae.evaluation.factors import TrainTest
+from keras_vae.evaluation.features import FeatureClassifier, features, train_feature_classifier
+from keras_vae.evaluation.gaussian_correlation import (
+    gaussian_total_correlation,
+    gaussian_wasserstein_correlation,
+)
+from keras_vae.evaluation.generation import (
+    exp_mean_kl,
+    frechet,
+    frechet_of_normals,
+    kid,
+    kid_subsets,
+)
+from keras_vae.evaluation.irs import irs
 from keras_vae.evaluation.likelihood import LogLikelihood, log_likelihood
+from keras_vae.evaluation.mutual_information_scores import (
+    discretize,
+    information_matrix,
+    mig,
+    modularity,
+    mutual_info_score,
+)
+from keras_vae.evaluation.neighbourhoods import (
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    inside_neighbourhoods,
+    precision_recall,
+)
+from keras_vae.evaluation.posteriors import (
+    KLDecomposition,
+    dimension_wise_kl,
+    kl_decomposition,
+    kl_decomposition_of,
+    marginal_kl,
+    mutual_information,
+    total_correlation,
+)
+from keras_vae.evaluation.representation import (
+    cluster_accuracy,
+    knn_probe,
+    linear_probe,
+    representation,
+)
+from keras_vae.evaluation.sap import sap
+from keras_vae.evaluation.scores import Scores
 from keras_vae.evaluation.usage import active_units, has_kl_per_dimension, kl_per_dimension
+from keras_vae.evaluation.votes import (
+    beta_vae_score,
+    beta_vae_score_of_rows,
+    factor_vae_score,
+    factor_vae_score_of_rows,
+)
 
 __all__ = [
+    "DCI",
+    "DensityCoverage",
+    "Disentanglement",
+    "FeatureClassifier",
+    "KLDecomposition",
     "LogLikelihood",
+    "PrecisionRecall",
+    "Reliability",
+    "Scores",
+    "TrainTest",
     "active_units",
+    "auroc",
+    "average_precision",
+    "beta_vae_score",
+    "beta_vae_score_of_rows",
+    "brier_score",
+    "cluster_accuracy",
+    "dci",
+    "dci_of_importance",
+    "density_coverage",
+    "dimension_wise_kl",
+    "discretize",
+    "disentanglement",
+    "exp_mean_kl",
+    "expected_calibration_error",
+    "explicitness",
+    "factor_vae_score",
+    "factor_vae_score_of_rows",
+    "features",
+    "fpr_at_95_tpr",
+    "frechet",
+    "frechet_of_normals",
+    "gaussian_coverage",
+    "gaussian_crps",
+    "gaussian_nll",
+    "gaussian_total_correlation",
+    "gaussian_wasserstein_correlation",
     "has_kl_per_dimension",
+    "information_matrix",
+    "inside_neighbourhoods",
+    "irs",
+    "kid",
+    "kid_subsets",
+    "kl_decomposition",
+    "kl_decomposition_of",
     "kl_per_dimension",
+    "knn_probe",
+    "linear_probe",
     "log_likelihood",
+    "marginal_kl",
+    "maximum_calibration_error",
+    "mig",
+    "modularity",
+    "mutual_info_score",
+    "mutual_information",
+    "precision_recall",
+    "reliability",
+    "representation",
+    "rms_calibration_error",
+    "sap",
+    "total_correlation",
+    "train_feature_classifier",
 ]
