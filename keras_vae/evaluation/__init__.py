@@ -1,5 +1,14 @@
 """What a trained model is worth: its likelihood, its code, its samples and its probabilities."""
 
+from keras_vae.evaluation.aggregate_posterior import (
+    KLDecomposition,
+    dimension_wise_kl,
+    kl_decomposition,
+    kl_decomposition_of,
+    marginal_kl,
+    mutual_information,
+    total_correlation,
+)
 from keras_vae.evaluation.anomaly import auroc, average_precision, fpr_at_95_tpr
 from keras_vae.evaluation.calibration import (
     Reliability,
@@ -16,7 +25,11 @@ from keras_vae.evaluation.dci import DCI, dci, dci_of_importance
 from keras_vae.evaluation.disentanglement import Disentanglement, disentanglement
 from keras_vae.evaluation.explicitness import explicitness
 from keras_vae.evaluation.factors import TrainTest
-from keras_vae.evaluation.features import FeatureClassifier, features, train_feature_classifier
+from keras_vae.evaluation.feature_models import (
+    FeatureClassifier,
+    features,
+    train_feature_classifier,
+)
 from keras_vae.evaluation.gaussian_correlation import (
     gaussian_total_correlation,
     gaussian_wasserstein_correlation,
@@ -43,15 +56,6 @@ from keras_vae.evaluation.neighbourhoods import (
     density_coverage,
     inside_neighbourhoods,
     precision_recall,
-)
-from keras_vae.evaluation.posteriors import (
-    KLDecomposition,
-    dimension_wise_kl,
-    kl_decomposition,
-    kl_decomposition_of,
-    marginal_kl,
-    mutual_information,
-    total_correlation,
 )
 from keras_vae.evaluation.representation import (
     cluster_accuracy,

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_vae.evaluation.dci import dci
 from keras_vae.evaluation.explicitness import explicitness
-from keras_vae.evaluation.factors import check_codes, check_pair
+from keras_vae.evaluation.factors import check_factors, check_pair
 from keras_vae.evaluation.irs import irs
 from keras_vae.evaluation.mutual_information_scores import mig, modularity
 from keras_vae.evaluation.sap import sap
@@ -105,13 +105,13 @@ def disentanglement(
     if unknown:
         raise ValueError(f"Unknown scores {sorted(unknown)}; known are {', '.join(SAYS)}.")
     if set(scores) & {"explicitness", "sap", "dci", "beta_vae"}:
-        require("sklearn", "sklearn", "disentanglement")  # before the codes are made
+        require("sklearn", "sklearn", "disentanglement")
     x, factors = _rows(dataset, factors, n_rows, seed)
-    order = np.random.default_rng(seed).permutation(len(factors))
-    check_pair(np.zeros((len(factors), 1)), factors, at_least=2)
+    factors = check_factors(factors, at_least=2)  # before the codes are made
     codes = vae.encode(x, batch_size, condition=condition)
-    z, factors = check_codes(codes)[order[: n_rows or MOST_ROWS]], factors[order]
-    factors = factors[: len(z)]
+    z, factors = check_pair(codes, factors)
+    rows = np.random.default_rng(seed).permutation(len(z))[: n_rows or MOST_ROWS]
+    z, factors = z[rows], factors[rows]
     half = len(z) // 2
     votes = {"n_train": n_votes[0], "n_test": n_votes[1], "seed": seed, "verbose": verbose}
     calls = {
@@ -148,11 +148,6 @@ def _rows(dataset, factors, n_rows, seed):
         return dataset.sample(min(len(dataset), n_rows or MOST_ROWS), seed)
     if factors is None:
         dataset, factors = dataset
-    factors = np.asarray(factors)
-    if factors.ndim != 2:
-        raise ValueError(
-            f"factors must have shape (n, k), a column per factor; received {factors.shape}."
-        )
     if isinstance(dataset, np.ndarray) and len(dataset) != len(factors):
         raise ValueError(f"x has {len(dataset)} rows, but factors have {len(factors)}.")
     _check_rows(n_rows, len(factors))

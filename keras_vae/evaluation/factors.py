@@ -49,22 +49,34 @@ def check_pair(z, factors, at_least: int = 1, kinds: bool = True) -> tuple[np.nd
         kinds: whether each factor must have few values, each of which many rows share.
 
     Raises:
+        ValueError: as `check_codes` and `check_factors`, and for numbers of rows that differ.
+    """
+    z, factors = check_codes(z), check_factors(factors, at_least, kinds)
+    if len(z) != len(factors):
+        raise ValueError(f"z has {len(z)} rows, but factors have {len(factors)}.")
+    return z, factors
+
+
+def check_factors(factors, at_least: int = 1, kinds: bool = True) -> np.ndarray:
+    """Returns factors as an array `(n, k)`, see `check_pair`.
+
+    Raises:
         ValueError: for other shapes, NaN, a factor of one value, or one whose values
             hardly ever come twice.
     """
-    z, factors = check_codes(z), np.asarray(factors)
+    factors = np.asarray(factors)
     if factors.dtype.kind not in "biuf" or factors.ndim != 2:
         raise ValueError(
             f"factors must hold numbers of shape (n, k); received shape {factors.shape} and dtype "
             f"{factors.dtype}. Names become numbers by np.unique(names, return_inverse=True)[1]; "
             "a single factor is factors[:, None]."
         )
-    if len(z) != len(factors):
-        raise ValueError(f"z has {len(z)} rows, but factors have {len(factors)}.")
-    if factors.dtype.kind == "f" and not np.isfinite(factors).all():
+    if not np.isfinite(factors).all():
         raise ValueError("factors have NaN or infinite values. Leave these rows out.")
     if factors.shape[1] < at_least:
-        raise ValueError(f"This score needs {at_least} factors or more; received 1.")
+        raise ValueError(
+            f"This score needs {at_least} factors or more; received {factors.shape[1]}."
+        )
     for j, column in enumerate(factors.T):
         n_values = len(np.unique(column))
         if n_values < 2:
@@ -74,7 +86,7 @@ def check_pair(z, factors, at_least: int = 1, kinds: bool = True) -> tuple[np.nd
                 f"Factor {j} has {n_values} values in {len(column)} rows, so that few rows share "
                 "one. Put it into bins: np.digitize(f, np.quantile(f, [0.2, 0.4, 0.6, 0.8]))."
             )
-    return z, factors
+    return factors
 
 
 def check_split(n: int, n_train: int | None) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_vae.evaluation.factors import check_codes
-from keras_vae.evaluation.features import check_features, chunks
+from keras_vae.evaluation.feature_models import check_features, chunks
 from keras_vae.validation.arguments import check_count
 
 

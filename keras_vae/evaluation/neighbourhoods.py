@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_vae.evaluation.features import check_features, chunks
+from keras_vae.evaluation.feature_models import check_features, chunks
 from keras_vae.validation.arguments import check_count
 
 

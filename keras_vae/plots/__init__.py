@@ -14,13 +14,23 @@ from keras_vae.plots.curves import (
 from keras_vae.plots.grid import image_grid
 from keras_vae.plots.images import interpolations, reconstructions, samples, transfer
 from keras_vae.plots.latent_dimensions import manifold, traversal
+from keras_vae.plots.score_plots import (
+    calibration,
+    gaussian_calibration,
+    importance_matrix,
+    precision_recall_cloud,
+)
 
 __all__ = [
+    "calibration",
+    "gaussian_calibration",
     "history",
     "image_grid",
+    "importance_matrix",
     "interpolations",
     "latent_scatter",
     "manifold",
+    "precision_recall_cloud",
     "rate_distortion",
     "reconstructions",
     "samples",

@@ -34,7 +34,7 @@ def latent_scatter(z, labels=None, ax: "Axes | None" = None) -> "Figure":
     if labels is not None and len(labels) != len(z):
         raise ValueError(f"z has {len(z)} codes, but there are {len(labels)} labels.")
     first, second = np.sort(np.argsort(-z.var(axis=0), kind="stable")[:2])
-    ax = _axes(ax, (5.5, 5.0))
+    ax = axes_of(ax, (5.5, 5.0))
     x, y = z[:, first], z[:, second]
     style: dict[str, Any] = {"s": 8, "linewidths": 0}
     known = np.unique([] if labels is None else labels)
@@ -70,7 +70,7 @@ def history(
     logs = history.history
     if name not in logs:
         raise ValueError(f"There is no log {name!r}. Known logs: {', '.join(logs)}.")
-    ax = _axes(ax, (5.0, 3.2))
+    ax = axes_of(ax, (5.0, 3.2))
     epochs = np.asarray(history.epoch) + 1
     of_training = not name.startswith("val_")
     ax.plot(epochs, logs[name], marker=".", label="training" if of_training else "validation")
@@ -103,7 +103,7 @@ def rate_distortion(
     Reference:
         Alemi et al., "Fixing a broken ELBO", 2018, figure 1.
     """
-    ax = _axes(ax, (5.0, 3.6))
+    ax = axes_of(ax, (5.0, 3.6))
     order = np.argsort(rates)
     ax.plot(np.asarray(rates)[order], np.asarray(distortions)[order], marker="o")
     for beta, *point in zip(betas or (), rates, distortions, strict=False):
@@ -125,7 +125,7 @@ def score_histogram(usual, anomalous=None, bins: int = 50, ax: "Axes | None" = N
     Returns:
         The figure.
     """
-    ax = _axes(ax, (5.5, 3.2))
+    ax = axes_of(ax, (5.5, 3.2))
     groups = {"usual": usual} | ({} if anomalous is None else {"anomalous": anomalous})
     edges = np.histogram_bin_edges(np.concatenate([np.ravel(g) for g in groups.values()]), bins)
     for label, scores in groups.items():
@@ -141,7 +141,8 @@ def figure_of(ax: "Axes") -> "Figure":
     return cast("Figure", ax.figure)
 
 
-def _axes(ax, size):
+def axes_of(ax: "Axes | None", size: tuple[float, float]) -> "Axes":
+    """Returns the axes, or those of a new figure of a size in inches."""
     if ax is not None:
         return ax
     # Not pyplot: a figure of its own needs no display and leaves no state behind.
