@@ -124,8 +124,8 @@ def kl_decomposition_of(
             f"model has {posterior.__name__} and {type(vae.prior).__name__}."
         )
     params = vae.encode_distribution(x, batch_size=batch_size, condition=condition).params
-    flat = (params[name].reshape(len(params[name]), -1) for name in ("z_mean", "z_log_var"))
-    return kl_decomposition(*flat, n_samples=n_samples, seed=seed)
+    mean, log_var = params["z_mean"], params["z_log_var"]
+    return kl_decomposition(mean, log_var, n_samples=n_samples, seed=seed)
 
 
 def _check(mean, log_var, z, n_samples, seed):

@@ -18,12 +18,12 @@ class Reliability(NamedTuple):
     Attributes:
         confidence: mean probability.
         accuracy: share that is right.
-        count: rows.
+        n_rows: how many rows.
     """
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    n_rows: np.ndarray
 
 
 def reliability(probabilities, labels, n_bins: int = 15) -> Reliability:
@@ -48,8 +48,8 @@ def reliability(probabilities, labels, n_bins: int = 15) -> Reliability:
     bins = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, n_bins - 1)
     count = np.bincount(bins, minlength=n_bins)
     some = np.where(count, count, np.nan)
-    means = (np.bincount(bins, values, n_bins) / some for values in (confidence, right))
-    return Reliability(*means, count)
+    mean_confidence, accuracy = (np.bincount(bins, a, n_bins) / some for a in (confidence, right))
+    return Reliability(mean_confidence, accuracy, count)
 
 
 def expected_calibration_error(probabilities, labels, n_bins: int = 15) -> float:

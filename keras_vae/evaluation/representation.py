@@ -135,19 +135,18 @@ def representation(
     z_test = None
     if x_test is not None:
         z_test = check_codes(vae.encode(x_test, batch_size, condition=condition_test))
-    rows = _split(z, labels, z_test, labels_test)
-    x_test = x[len(rows[0]) :] if x_test is None else np.asarray(x_test)
-    some = slice(2_000)
-    x_test, z_test, labels_test = x_test[some], rows[2][some], rows[3][some]
-    if k >= len(z_test) / 2:
-        raise ValueError(f"k={k} must be below half of the {len(z_test)} test rows.")
+    z, labels, z_test, labels_test = _split(z, labels, z_test, labels_test)
+    some = slice(2_000)  # the work of what follows grows with the square
+    x_test = (x[len(z) :] if x_test is None else np.asarray(x_test))[some]
+    if k >= len(x_test) / 2:
+        raise ValueError(f"k={k} must be below half of the {len(x_test)} test rows.")
     found = {
-        "linear_probe": linear_probe(*rows, standardize=True),
-        "knn_probe": knn_probe(*rows, k=k),
+        "linear_probe": linear_probe(z, labels, z_test, labels_test, standardize=True),
+        "knn_probe": knn_probe(z, labels, z_test, labels_test, k=k),
         "trustworthiness": manifold.trustworthiness(
-            x_test.reshape(len(x_test), -1), z_test, n_neighbors=k
+            x_test.reshape(len(x_test), -1), z_test[some], n_neighbors=k
         ),
-        "silhouette": cluster.silhouette_score(z_test, labels_test),
+        "silhouette": cluster.silhouette_score(z_test[some], labels_test[some]),
     }
     return Scores({name: float(value) for name, value in found.items()}, SAYS)
 

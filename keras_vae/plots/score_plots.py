@@ -1,7 +1,7 @@
 """Plots of scores: what lies behind a calibration error, a DCI score, a precision and recall."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -166,7 +166,7 @@ def precision_recall_cloud(real, fake, k: int = 5, ax: "Axes | None" = None) -> 
     ]
     for name, points, color, marker, size, alpha in groups:
         x, y = ((points - center) @ plane).T if len(points) else ([], [])
-        style = {"color": color, "marker": marker, "alpha": alpha}
+        style: dict[str, Any] = {"color": color, "marker": marker, "alpha": alpha}
         ax.scatter(x, y, s=size, label=f"{name} ({len(points)})", linewidths=1, **style)
     ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     ax.set(

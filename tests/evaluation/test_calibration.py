@@ -19,7 +19,7 @@ def test_errors_are_gaps_of_bins_open_below():
     p = np.array([[0.5, 0.5], [0.75, 0.25], [0.3, 0.7], [1.0, 0.0]])
     labels = [0, 1, 1, 1]
     found = evaluation.reliability(p, labels, n_bins=4)
-    np.testing.assert_array_equal(found.count, [0, 1, 2, 1])
+    np.testing.assert_array_equal(found.n_rows, [0, 1, 2, 1])
     np.testing.assert_allclose(found.confidence, [np.nan, 0.5, 0.725, 1.0])
     np.testing.assert_allclose(found.accuracy, [np.nan, 1.0, 0.5, 0.0])
     gaps = np.array([0.5, 0.225, 1.0])
