@@ -42,6 +42,9 @@ from keras_vae.evaluation.generation import (
     kid_subsets,
 )
 from keras_vae.evaluation.irs import irs
+"""What a trained model is worth and what it says of missing values."""
+
+from keras_vae.evaluation.imputation import Imputation, impute
 from keras_vae.evaluation.likelihood import LogLikelihood, log_likelihood
 from keras_vae.evaluation.mutual_information_scores import (
     discretize,
@@ -79,6 +82,7 @@ __all__ = [
     "Disentanglement",
     "FeatureClassifier",
     "KLDecomposition",
+    "Imputation",
     "LogLikelihood",
     "PrecisionRecall",
     "Reliability",
@@ -119,6 +123,7 @@ __all__ = [
     "kid_subsets",
     "kl_decomposition",
     "kl_decomposition_of",
+    "impute",
     "kl_per_dimension",
     "knn_probe",
     "linear_probe",

@@ -58,7 +58,7 @@ def codes(vae, n: int, seed: int | None, condition=None) -> Tensor:
 def encode(vae, x, seed: int | None, batch_size: int, condition=None) -> np.ndarray:
     """Draws a code of q(z|x) per row of the array x, see `VAE.encode`."""
     drawn = partial(z_given, vae)
-    how = {"seeds": _seeds("z", seed), "condition": condition}
+    how = {"seeds": seeds("z", seed), "condition": condition}
     return _by_batches(vae, "encode", drawn, x, vae.input_features, batch_size, **how)
 
 
@@ -66,7 +66,7 @@ def decode(vae, z, seed: int | None, batch_size: int, condition=None) -> np.ndar
     """Draws from p(x|z) per row of the array z, see `VAE.decode`."""
     check_can_draw(vae.likelihood)
     drawn = partial(x_given, vae)
-    how = {"seeds": _seeds("x", seed), "condition": condition, "main": "z"}
+    how = {"seeds": seeds("x", seed), "condition": condition, "main": "z"}
     return _by_batches(vae, "decode", drawn, z, vae.latent_shape, batch_size, **how)
 
 
@@ -77,7 +77,7 @@ def reconstruct(vae, x, seed: int | None, batch_size: int, condition=None) -> np
         return x_given(vae, vae.posterior_mean(x, given=given), seed, given)
 
     check_can_draw(vae.likelihood)
-    how = {"seeds": _seeds("x", seed), "condition": condition}
+    how = {"seeds": seeds("x", seed), "condition": condition}
     return _by_batches(vae, "reconstruct", drawn, x, vae.input_features, batch_size, **how)
 
 
@@ -115,7 +115,7 @@ def encode_distribution(
         x,
         vae.input_features,
         batch_size,
-        seeds=_seeds("z", seed),
+        seeds=seeds("z", seed),
         condition=condition,
     )
     sizes = [vae.latent_dim, *(math.prod(shape) for shape in shapes.values())]
@@ -153,7 +153,7 @@ def fresh_seed() -> int:
     return int(keras.random.randint((), 0, 2**31 - 1))
 
 
-def _seeds(stream: str, seed: int | None) -> Callable[[int], np.ndarray]:
+def seeds(stream: str, seed: int | None) -> Callable[[int], np.ndarray]:
     """Returns the seeds of the batches of one call, by the batch's number.
 
     They are mixed, so that neither two batches, nor z and x drawn by one seed,

@@ -178,6 +178,16 @@ class Likelihood(Float32Layer, abc.ABC):
         """
         return x
 
+    def as_data(self, mean: np.ndarray) -> np.ndarray:
+        """Returns expected targets in the data's coding, which missing values are filled with.
+
+        By default as they are.
+
+        Args:
+            mean: means over codes of what `mean` gives, `(n, *features)`.
+        """
+        return mean
+
     def exposed(self, params, log_exposure, shares: bool) -> Tensor:
         """Returns params whose means are multiplied by an exposure, where it `takes_exposure`.
 
@@ -197,6 +207,13 @@ class Likelihood(Float32Layer, abc.ABC):
 
     def check_target(self, target: np.ndarray) -> None:
         """Raises a ValueError if `target` lies outside the support."""
+
+    def check_holes(self, missing: np.ndarray) -> None:
+        """Raises a ValueError if values are missing that cannot be without others.
+
+        Args:
+            missing: whether each value is, of the target's shape.
+        """
 
     def check_params(self, params: np.ndarray) -> None:
         """Raises a ValueError if `params` of random codes cannot be what `log_prob` expects."""

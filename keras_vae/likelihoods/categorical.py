@@ -39,6 +39,10 @@ class Categorical(Likelihood):
         draws = keras.random.categorical(ops.reshape(log_p, (-1, shape[-1])), 1, seed=seed)
         return ops.reshape(ops.one_hot(draws, shape[-1], dtype="float32"), shape)
 
+    def as_data(self, mean) -> np.ndarray:
+        """Returns the likeliest category, one-hot."""
+        return np.eye(mean.shape[-1], dtype="float32")[mean.argmax(axis=-1)]
+
     def check_target(self, target) -> None:
         rows = target[~np.isnan(target).any(axis=-1)]  # NaN: not observed
         sums = rows.sum(axis=-1, dtype="float64")
@@ -48,6 +52,14 @@ class Categorical(Likelihood):
                 f"the data goes from {rows.min():.6g} to {rows.max():.6g} and its last axis "
                 f"sums to values from {sums.min():.6g} to {sums.max():.6g}. "
                 "keras.utils.to_categorical makes integer categories one-hot."
+            )
+
+    def check_holes(self, missing) -> None:
+        partly = missing.any(axis=-1) & ~missing.all(axis=-1)
+        if partly.any():
+            raise ValueError(
+                "A category is observed or missing as a whole: NaN in all places of its one-hot "
+                f"vector or in none. In row {np.argwhere(partly)[0][0]} it is in some."
             )
 
     def check_params(self, params) -> None:

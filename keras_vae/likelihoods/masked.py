@@ -17,7 +17,11 @@ class Masked(Likelihood):
 
     NaN in the target marks a feature that was not observed: it costs nothing and
     teaches nothing. This assumes that a value is missing at random, whatever it
-    would have been.
+    would have been. `VAE.impute` fills the holes.
+
+    With the objective `IWAE` the bound is that of Mattei & Frellsen's MIWAE. The
+    objective `MIWAE` is not: it has the name from Rainforth et al., 2018, and is the
+    mean of several bounds, which says nothing of missing values.
 
     Args:
         likelihood: the likelihood of the features, a name or a
@@ -88,6 +92,9 @@ class Masked(Likelihood):
     def as_input(self, x) -> Tensor:
         return self.likelihood.as_input(x)
 
+    def as_data(self, mean) -> np.ndarray:
+        return self.likelihood.as_data(mean)
+
     def update(self, target, params, mask=None, sample_weight=None, bound=None) -> None:
         observed = _observed(target, mask)
         options = {"mask": observed, "sample_weight": sample_weight, "bound": bound}
@@ -110,6 +117,9 @@ class Masked(Likelihood):
             raise ValueError("The data has infinite values; NaN marks what was not observed.")
         if not np.isnan(target).all():
             self.likelihood.check_target(target)
+
+    def check_holes(self, missing) -> None:
+        self.likelihood.check_holes(missing)
 
     def check_params(self, params) -> None:
         self.likelihood.check_params(params)

@@ -265,6 +265,20 @@ class Inference(Flow):
         """Estimates log p(x|c) by importance sampling, see `evaluation.log_likelihood`."""
         return evaluation.log_likelihood(self, x, n_samples, y, seed, batch_size, condition)
 
+    def impute(
+        self,
+        x,
+        n_samples: int = 1000,
+        n_imputations: int | None = None,
+        seed: int | None = 0,
+        batch_size: int = 100,
+        condition=None,
+        return_ess: bool = False,
+    ) -> np.ndarray | evaluation.Imputation:
+        """Fills what is missing of x by the mean or draws of p(x_m|x_o), see `evaluation.impute`."""
+        how = (n_samples, n_imputations, seed, batch_size, condition, return_ess)
+        return evaluation.impute(self, x, *how)
+
     def active_units(
         self, x, threshold: float = 0.01, batch_size: int = 128, condition=None
     ) -> int:

@@ -55,6 +55,10 @@ class CIWAE(IWAE):
 class MIWAE(IWAE):
     """loss = -1/M Σ_m log 1/K Σ_k w_mk: the mean of M IWAE bounds of K draws each.
 
+    The multiply importance weighted autoencoder of Rainforth et al. The MIWAE of Mattei
+    & Frellsen, 2019, which is for missing data, is another: the objective `IWAE` with
+    `likelihoods.Masked`, and `VAE.impute`.
+
     Args:
         n_groups: M.
         n_samples: K, draws per group.
