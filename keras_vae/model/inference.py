@@ -275,7 +275,7 @@ class Inference(Flow):
         condition=None,
         return_ess: bool = False,
     ) -> np.ndarray | evaluation.Imputation:
-        """Fills what is missing of x by the mean or draws of p(x_m|x_o), see `evaluation.impute`."""
+        """Fills what is missing of x by means or draws of p(x_m|x_o), see `evaluation.impute`."""
         how = (n_samples, n_imputations, seed, batch_size, condition, return_ess)
         return evaluation.impute(self, x, *how)
 
