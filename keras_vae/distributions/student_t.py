@@ -6,31 +6,41 @@ import keras
 from keras import ops
 
 from keras_vae.distributions.base import Distribution
+from keras_vae.numerics.log_gamma import stirling_remainder
 from keras_vae.typing import Tensor
 
 
-def log_density(x, mean, scale, degrees_of_freedom: float) -> Tensor:
+def log_density(x, mean, scale, degrees_of_freedom) -> Tensor:
     """Returns the log-density of a Student-t around `mean` at each number of x.
 
     Args:
         x: tensor, or number, of a shape that goes with that of the others.
         mean: likewise.
         scale: likewise, positive.
-        degrees_of_freedom: ν, a number.
+        degrees_of_freedom: ν, a number, or a tensor likewise of values above 2.
     """
     nu = degrees_of_freedom
-    log_normalizer = math.lgamma(0.5 * nu) - math.lgamma(0.5 * (nu + 1.0))
-    log_normalizer = log_normalizer + 0.5 * math.log(nu * math.pi) + ops.log(scale)
+    log_normalizer = _log_of_gammas(nu) + ops.log(scale)
     tail = 0.5 * (nu + 1.0) * ops.log1p(ops.square((x - mean) / scale) / nu)
     return -tail - log_normalizer
 
 
-def standard_draws(shape, degrees_of_freedom: float, seed) -> Tensor:
+def _log_of_gammas(nu):
+    """Returns log Γ(ν/2) - log Γ((ν + 1)/2) + ½ log πν."""
+    if isinstance(nu, float):
+        return math.lgamma(0.5 * nu) - math.lgamma(0.5 * (nu + 1.0)) + 0.5 * math.log(nu * math.pi)
+    # By Stirling's remainders, as for large ν the two would cancel.
+    a, b = 0.5 * nu - 1.0, 0.5 * nu - 0.5
+    remainders = stirling_remainder(a) - stirling_remainder(b)
+    return remainders + a * ops.log1p(-0.5 / b) + 0.5 + 0.5 * ops.log(math.pi * nu / b)
+
+
+def standard_draws(shape, degrees_of_freedom, seed) -> Tensor:
     """Draws from the Student-t of mean 0 and scale 1.
 
     Args:
         shape: of the draws.
-        degrees_of_freedom: ν.
+        degrees_of_freedom: ν, a number, or a tensor of that shape.
         seed: a `keras.random.SeedGenerator` or `None`.
     """
     normal = keras.random.normal(shape, dtype="float32", seed=seed)

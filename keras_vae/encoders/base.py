@@ -24,6 +24,7 @@ class Encoder(abc.ABC):
         takes_n_samples: whether it gives several draws per input if asked.
         n_samples: draws per input unasked; `None` for one without a samples axis.
         casts_whole_numbers: whether whole numbers become floats, and are not ids.
+        sees_mask: whether it takes NaN for what was not observed; others get 0 for it.
     """
 
     latent_shape: tuple[int, ...] | None
@@ -31,6 +32,7 @@ class Encoder(abc.ABC):
     takes_n_samples: bool = False
     n_samples: int | None = None
     casts_whole_numbers: bool = False
+    sees_mask: bool = False
 
     @abc.abstractmethod
     def connect(self, input_shape: tuple, condition_size: int = 0) -> tuple[int, ...]:

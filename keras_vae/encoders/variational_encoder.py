@@ -33,6 +33,9 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         latent_shape: the shape of one code, in place of `latent_dim`, which is short
             for `(latent_dim,)`. A grid of codes, `(7, 7, 16)`, is made place by place
             of features of shape `(batch, 7, 7, n)`, and of others as a whole.
+        sees_mask: whether the network gets [x·m, m] on the last axis, twice as long,
+            with m = 1 where a value was observed and 0 where it is NaN. Without it the
+            network gets 0 for NaN, and cannot tell it from a value of 0.
 
     Call arguments:
         inputs: data of shape `(batch, *features)`.
@@ -72,6 +75,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         n_samples: int | None = None,
         seed: int | None = None,
         latent_shape: tuple[int, ...] | None = None,
+        sees_mask: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -85,6 +89,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         # Before the head, where files expect it, also if it is made only when built.
         self.place = networks.DefaultEncoder() if network is None else network
         self.n_samples, self.seed = plain(n_samples), plain(seed)
+        self.sees_mask = bool(sees_mask)
         self.condition_size = 0  # until a VAE with a condition builds it
         self.flatten = keras.layers.Flatten(dtype="float32")
         self.head = posteriors.get(posterior)
@@ -105,8 +110,8 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
 
     @property
     def casts_whole_numbers(self) -> bool:  # type: ignore[override]  # others have a plain attribute
-        """Whether the network is one of the package; others may take ids."""
-        return isinstance(self.network, Stack)
+        """Whether the network is one of the package, or sees a mask; others may take ids."""
+        return self.sees_mask or isinstance(self.network, Stack)
 
     @property
     def latent_names(self) -> tuple[str, ...]:
@@ -114,6 +119,8 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         return (*self.head.param_names, *self.head.draw_names)
 
     def build(self, input_shape) -> None:
+        if self.sees_mask:
+            input_shape = (*input_shape[:-1], 2 * input_shape[-1])
         if self.network is None:
             self.place.build(input_shape)
         network = self._made_network()
@@ -157,6 +164,15 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
             return features
         return self.flatten(features)
 
+    def _with_mask(self, x):
+        """Returns what the network gets of x: `[x·m, m]` where it sees the mask."""
+        if not self.sees_mask:
+            return x
+        x = ops.cast(x, self.compute_dtype)
+        missing = ops.isnan(x)
+        observed = ops.cast(ops.logical_not(missing), x.dtype)
+        return ops.concatenate([ops.where(missing, ops.zeros_like(x), x), observed], axis=-1)
+
     def _joined(self, features, given):
         return features if takes_condition(self.network) else given.joined(features)
 
@@ -164,7 +180,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
         self, inputs, training: bool = False, given: Given = NOTHING, n_classes: int = 1
     ) -> dict:
         """Returns the posterior's parameters by name, without a draw; the layer must be built."""
-        network, features = self._made_network(), inputs
+        network, inputs = self._made_network(), self._with_mask(inputs)
         if takes_condition(network):
             features = call(network, tiled(inputs, n_classes), given, training)
         else:
@@ -221,6 +237,7 @@ class VariationalEncoder(keras.layers.Layer, Encoder):
             "posterior": keras.saving.serialize_keras_object(self.head),
             "n_samples": self.n_samples,
             "seed": self.seed,
+            "sees_mask": self.sees_mask,
         }
 
     def _size(self):

@@ -169,14 +169,18 @@ class Flow(keras.Model):
         arguments = self._given_to_encoder(given)
         if in_step.get() and self.goes_through_classes:
             arguments["n_classes"] = self.objective.n_classes
-        x = self._encoder_input(x, given)
-        return encoders.get(self.encoder).outputs(x, training, n_draws, **arguments)
+        encoder = encoders.get(self.encoder)
+        x = self._encoder_input(x, given, encoder.sees_mask)
+        return encoder.outputs(x, training, n_draws, **arguments)
 
     def _given_to_encoder(self, given):
         return {} if given.vector is None else {"given": given}
 
-    def _encoder_input(self, x, given=NOTHING):
-        """Returns x as the encoder takes it: floats cast, ids and counts as they are."""
+    def _encoder_input(self, x, given=NOTHING, sees_mask=False):
+        """Returns x as networks take it: floats cast, ids and counts as they are.
+
+        What was not observed is 0, or NaN for an encoder that sees the mask.
+        """
         if given.log_exposure is not None and self.input_features == self.target_features:
             # As if all were counted for as long, so that codes do not tell.
             factor = ops.exp(given.log_typical - given.log_exposure)
@@ -187,7 +191,7 @@ class Flow(keras.Model):
         if self.input_features == self.target_features:
             x = self.likelihood.as_input(x)
         x = ops.cast(x, self.compute_dtype)
-        if self.likelihood.takes_missing:
+        if self.likelihood.takes_missing and not sees_mask:
             x = ops.where(ops.isnan(x), ops.zeros_like(x), x)
         return x
 
@@ -199,8 +203,9 @@ class Flow(keras.Model):
             training: the mode of the layers.
             given: what a condition gives.
         """
-        x, arguments = self._encoder_input(x, given), self._given_to_encoder(given)
-        return encoders.get(self.encoder).posterior_params(x, training, **arguments)
+        encoder, arguments = encoders.get(self.encoder), self._given_to_encoder(given)
+        x = self._encoder_input(x, given, encoder.sees_mask)
+        return encoder.posterior_params(x, training, **arguments)
 
     def posterior(self, x, training: bool = False, given: Given = NOTHING) -> Posterior:
         """Returns q(z|x) as a distribution of tensors."""

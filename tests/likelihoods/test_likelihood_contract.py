@@ -20,6 +20,7 @@ OTHERS = {
     "learned": lambda: kv.likelihoods.Gaussian("learned"),
     "optimal": lambda: kv.likelihoods.Gaussian("optimal"),
     "decoder": lambda: kv.likelihoods.Gaussian("decoder"),
+    "student_t_decoder": lambda: kv.likelihoods.StudentT("decoder"),
     "zero_inflated": lambda: kv.likelihoods.Poisson(zero_inflated=True),
     "masked": lambda: kv.likelihoods.Masked("bernoulli"),
 }

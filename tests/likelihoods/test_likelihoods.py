@@ -76,6 +76,10 @@ CASES |= {
     "laplace": (Laplace(0.7), REALS, LOGITS, stats.laplace.logpdf(REALS, LOGITS, 0.7), LOGITS),
     "student t": (StudentT(3.5, 0.7), REALS, LOGITS, stats.t.logpdf(REALS, 3.5, LOGITS, 0.7),
                   LOGITS),
+    "student t decoder": (
+        StudentT("decoder"), REALS, blocks(LOGITS, 2.0 * LOG_SCALES, CENTERS),
+        stats.t.logpdf(REALS, 3 + np.logaddexp(0, CENTERS), LOGITS, np.exp(LOG_SCALES)), LOGITS,
+    ),
 }  # fmt: skip
 
 SIGMAS = np.linspace(0.2, 1.5, 12).reshape(4, 3)

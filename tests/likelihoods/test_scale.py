@@ -112,6 +112,19 @@ def test_a_decoder_of_sigma_learns_data_of_any_scale(x):
     assert 0.2 < np.std(centered[1]) < 3.0
 
 
+def test_a_student_t_of_the_decoder_learns_data_of_any_scale():
+    x = (1e4 + 3.0 * X).astype("float32")
+    losses = []
+    for data in (x, (x.astype("f8") - x.mean(axis=0)) / x.std(axis=0, dtype="f8")):
+        vae = make_vae(noise=0.3, likelihood=StudentT("decoder"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            history = vae.fit(data.astype("float32"), epochs=2, batch_size=32, verbose=0).history
+        losses.append(history["loss"])
+    of_units = np.log(x.std(axis=0, dtype="f8")).sum()
+    np.testing.assert_allclose(losses[0], of_units + np.array(losses[1]), atol=0.02)
+
+
 # Other likelihoods can hardly learn such data.
 UNSUITED = {"mean": X + 1e4, "large": 1e6 * X, "one column": with_column(1e9 * X)}
 

@@ -29,6 +29,11 @@ LIKELIHOODS = {
     "gaussian of the decoder": (kinds.Gaussian("decoder"), [-2.0, 3.0, 1.0, -1.0], REAL),
     "laplace": (kinds.Laplace(0.5), [-2.0, 3.0], REAL),
     "student_t": (kinds.StudentT(9.0, 0.5), [-2.0, 3.0], REAL),
+    "student_t of the decoder": (
+        kinds.StudentT("decoder"),
+        [-2.0, 3.0, 1.0, -1.0, 2.0, 5.0],
+        REAL,
+    ),
     "poisson": (kinds.Poisson(), [0.5, 4.0], COUNTS),
     "zero-inflated": (kinds.Poisson(zero_inflated=True), [0.5, 4.0, -1.0, 0.5], COUNTS),
     "negative_binomial": (kinds.NegativeBinomial(), [0.5, 3.0, 1.0, 2.0], COUNTS),
