@@ -19,11 +19,13 @@ if not chooses_backend():  # else the command `keras-vae` loads these once it ha
         schedules,
     )
     from keras_vae.encoders import SampleLayer, VariationalEncoder
+    from keras_vae.evaluation.anomaly_detector import AnomalyDetector
     from keras_vae.model.vae import VAE
     from keras_vae.saving.load_model import load_model
 
 __all__ = [
     "VAE",
+    "AnomalyDetector",
     "SampleLayer",
     "VariationalEncoder",
     "__version__",

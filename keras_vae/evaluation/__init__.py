@@ -45,6 +45,10 @@ from keras_vae.evaluation.irs import irs
 """What a trained model is worth and what it says of missing values."""
 
 from keras_vae.evaluation.imputation import Imputation, impute
+"""What a trained model is worth: its log-likelihood, how much of its code is in use, anomalies."""
+
+from keras_vae.evaluation.anomaly_detector import AnomalyDetector, CalibrationReport
+from keras_vae.evaluation.anomaly_scores import score_per_feature
 from keras_vae.evaluation.likelihood import LogLikelihood, log_likelihood
 from keras_vae.evaluation.mutual_information_scores import (
     discretize,
@@ -83,6 +87,8 @@ __all__ = [
     "FeatureClassifier",
     "KLDecomposition",
     "Imputation",
+    "AnomalyDetector",
+    "CalibrationReport",
     "LogLikelihood",
     "PrecisionRecall",
     "Reliability",
@@ -141,4 +147,5 @@ __all__ = [
     "sap",
     "total_correlation",
     "train_feature_classifier",
+    "score_per_feature",
 ]

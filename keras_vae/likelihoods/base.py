@@ -50,6 +50,7 @@ class Likelihood(Float32Layer, abc.ABC):
         data_scale: the standard deviation of data that it begins well with, if it
             has one.
         can_draw: whether it has draws of x.
+        comes_apart: whether log p(x|z) is a sum of terms of the features.
         takes_exposure: whether its means may be multiplied by a number of each row.
     """
 
@@ -62,6 +63,11 @@ class Likelihood(Float32Layer, abc.ABC):
     @property
     def can_draw(self) -> bool:
         return type(self).sample is not Likelihood.sample
+
+    @property
+    def comes_apart(self) -> bool:
+        """Whether log p(x|z) is a sum of terms of the features."""
+        return type(self).log_prob_per_feature is not Likelihood.log_prob_per_feature
 
     @property
     def adapts(self) -> bool:
@@ -80,18 +86,25 @@ class Likelihood(Float32Layer, abc.ABC):
         Returns:
             Shape `(batch,)` or `(n_samples, batch)`, float32.
         """
-        target, params = ops.cast(target, "float32"), ops.cast(params, "float32")
-        if mask is not None:
-            mask = ops.cast(mask, "bool")
-            # Before the log-probability too: a NaN would come back in the gradient. 1/2 lies
-            # in the support of positive numbers and of those below 1 as well.
-            target = ops.where(mask, target, 0.5)
-        log_prob = self.log_prob_per_feature(target, params)
-        if mask is not None:
-            log_prob = ops.where(mask, log_prob, 0.0)
+        log_prob = self.log_prob_of_features(target, params, mask)
         log_prob = ops.sum(log_prob, axis=tuple(range(1 - len(target.shape), 0)))
         # Of data that does not suit the model, which would otherwise make weights NaN.
         return tamed(log_prob, 1e9)
+
+    def log_prob_of_features(self, target, params, mask=None) -> Tensor:
+        """Returns the terms that `log_prob` sums, 0 where masked; its arguments are the same.
+
+        Returns:
+            Shape of the target, with the params' samples axis, float32.
+        """
+        target, params = ops.cast(target, "float32"), ops.cast(params, "float32")
+        if mask is None:
+            return self.log_prob_per_feature(target, params)
+        mask = ops.cast(mask, "bool")
+        # Before the log-probability too: a NaN would come back in the gradient. 1/2 lies
+        # in the support of positive numbers and of those below 1 as well.
+        log_prob = self.log_prob_per_feature(ops.where(mask, target, 0.5), params)
+        return ops.where(mask, log_prob, 0.0)
 
     def log_prob_per_feature(self, target, params) -> Tensor:
         """Returns log p of each feature, of the shape of `target`, with the params' samples axis.

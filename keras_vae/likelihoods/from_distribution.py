@@ -65,7 +65,25 @@ class FromDistribution(Likelihood):
         weights = {name: ops.convert_to_tensor(w) for name, w in self._weights_by_name.items()}
         return self.function(ops.cast(params, "float32"), **weights)
 
+    @property
+    def comes_apart(self) -> bool:
+        return True  # or else `log_prob_of_features` says so
+
     def log_prob(self, target, params, mask=None) -> Tensor:
+        log_prob, n_axes = self._log_prob_of_events(target, params, mask)
+        return ops.sum(log_prob, axis=tuple(range(-n_axes, 0)))
+
+    def log_prob_of_features(self, target, params, mask=None) -> Tensor:
+        log_prob, n_axes = self._log_prob_of_events(target, params, mask)
+        if n_axes < len(target.shape) - 1:
+            raise ValueError(
+                "The distribution gives one log-probability for a whole event, which does not come "
+                "apart into features. Return one without tfd.Independent, one per feature."
+            )
+        return log_prob
+
+    def _log_prob_of_events(self, target, params, mask):
+        """Returns log-probabilities, and how many axes they have behind the batch."""
         target, distribution = ops.cast(target, "float32"), self.distribution(params)
         n_axes, n_summed = len(target.shape) - 1, len(distribution.event_shape)
         if n_summed > n_axes:
@@ -88,7 +106,7 @@ class FromDistribution(Likelihood):
         log_prob = ops.cast(distribution.log_prob(target), "float32")
         if mask is not None:
             log_prob = ops.where(mask, log_prob, 0.0)
-        return ops.sum(log_prob, axis=tuple(range(n_summed - n_axes, 0)))
+        return log_prob, n_axes - n_summed
 
     def mean(self, params) -> Tensor:
         return ops.cast(self.distribution(params).mean(), "float32")

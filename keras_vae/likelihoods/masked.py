@@ -65,6 +65,10 @@ class Masked(Likelihood):
         return self.likelihood.can_draw
 
     @property
+    def comes_apart(self) -> bool:
+        return self.likelihood.comes_apart
+
+    @property
     def adapts(self) -> bool:
         return self.likelihood.adapts
 
@@ -105,6 +109,9 @@ class Masked(Likelihood):
 
     def log_prob(self, target, params, mask=None) -> Tensor:
         return self.likelihood.log_prob(target, params, _observed(target, mask))
+
+    def log_prob_of_features(self, target, params, mask=None) -> Tensor:
+        return self.likelihood.log_prob_of_features(target, params, _observed(target, mask))
 
     def mean(self, params) -> Tensor:
         return self.likelihood.mean(params)

@@ -162,6 +162,17 @@ class Inference(Flow):
             condition=condition,
         )
 
+    def score_per_feature(self, x, y=None, batch_size: int = 128, condition=None) -> np.ndarray:
+        """Returns log p of each feature, in nats, shaped as the target: a map of `score`.
+
+        They add up to log p(x|z) of `score`. Higher is more usual; 0 where nothing was
+        observed. Arguments are those of `score`.
+
+        Raises:
+            ValueError: if log p(x|z) does not come apart into features.
+        """
+        return evaluation.score_per_feature(self, x, y, batch_size, condition)
+
     def check_target(self, x, y=None) -> None:
         """Raises a ValueError if the target, y or else x, does not suit the model.
 

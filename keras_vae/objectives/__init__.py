@@ -26,6 +26,7 @@ from keras_vae.objectives.penalty import Penalty as Penalty
 from keras_vae.objectives.semi_supervised import SemiSupervised as SemiSupervised
 from keras_vae.objectives.terms import kl_divergence as kl_divergence
 from keras_vae.objectives.total_correlation import TotalCorrelation as TotalCorrelation
+from keras_vae.objectives.trimmed import Trimmed as Trimmed
 from keras_vae.saving.identifiers import by_name, resolve
 
 NAMES = by_name(globals(), Objective)

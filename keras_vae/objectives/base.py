@@ -93,9 +93,13 @@ class Objective(LossPart):
         total.check_names()
         return total
 
+    def added(self) -> tuple[Penalty, ...]:
+        """Returns its penalties, its own first."""
+        return (*self.own_penalties, *self.penalties)
+
     def parts(self) -> tuple[LossPart, ...]:
         """Returns the objective and its penalties."""
-        return (self, *self.own_penalties, *self.penalties)
+        return (self, *self.added())
 
     def classes_of(self, condition: Condition | None) -> Categories | None:
         """Returns the classes that labels are of, `None` where no part learns from labels."""

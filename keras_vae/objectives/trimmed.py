@@ -1,0 +1,139 @@
+"""Trimmed: training that resists contaminated data."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from keras import ops
+
+from keras_vae import objectives
+from keras_vae.objectives.base import Objective
+from keras_vae.objectives.classifying import Classifying
+from keras_vae.objectives.forward import Forward
+from keras_vae.objectives.loss_part import LossPart
+from keras_vae.objectives.loss_terms import LossTerms
+from keras_vae.objectives.loss_weight import LossWeight, Weight, at_step
+from keras_vae.objectives.penalty import Penalty
+from keras_vae.saving.registry import serializable
+from keras_vae.typing import Tensor
+
+
+@serializable()
+class Trimmed(Objective):
+    """loss = the mean of a bound's loss over the batch without the worst rows.
+
+    The rows of the largest losses, together at most a share of the batch by sample weight,
+    teach nothing: for data of which a part may be anomalies, without knowing which. In
+    batches of n rows of one weight these are ⌊share·n⌋ rows. `loss` is that of the rows kept, in
+    evaluation too; all other terms of the bound are logged of all rows, and `trimmed_share` is
+    the share of the weight that was left out. Terms of the bound that look across the batch,
+    and penalties, see the rows kept. The bound is computed twice, the networks once.
+
+    Its weights are those of the bound: `vae.objective.bound.beta = 4.0`.
+
+    Args:
+        bound: an objective, a name or object of `keras_vae.objectives`.
+        share: how much of each batch teaches nothing, a number or a schedule: about as much
+            as may be contaminated, or more. It has to be below 1.
+
+    Raises:
+        ValueError: if the share is not in [0, 1), the bound learns from labels by going through
+            all classes, or the likelihood follows from the rows of the batch.
+
+    Reference:
+        Shen & Sanghavi, "Learning with bad training data via iterative trimmed loss
+        minimization", 2019, equation 2.
+
+    Example:
+        >>> vae = VAE(encoder, decoder, objective=Trimmed("elbo", share=0.1))
+    """
+
+    term_names = ("trimmed_share",)
+    computes_by_row = True
+    takes_grids = True
+
+    share = LossWeight(high=1.0)
+
+    def __init__(self, bound="elbo", share: Weight = 0.1):
+        self.bound = objectives.get(bound)
+        self.share = share
+        if isinstance(self.bound, (Classifying, Trimmed)):
+            raise ValueError(
+                f"Trimmed takes a bound of one loss per row, such as keras_vae.objectives.ELBO(); "
+                f"received a {type(self.bound).__name__}."
+            )
+
+    @property
+    def n_draws(self) -> int | None:  # type: ignore[override]  # others have a plain attribute
+        return self.bound.n_draws
+
+    @property
+    def needs_data_size(self) -> bool:  # type: ignore[override]  # others have a plain attribute
+        return self.bound.needs_data_size
+
+    def added(self) -> tuple[Penalty, ...]:
+        return (*self.bound.added(), *self.penalties)
+
+    def parts(self) -> tuple[LossPart, ...]:
+        return (self, self.bound, *self.added())
+
+    def check_weights(self, weights) -> None:
+        if isinstance(weights["share"], float) and weights["share"] >= 1.0:
+            raise ValueError(f"share must be below 1; received {weights['share']!r}.")
+
+    def check_likelihood(self, likelihood) -> None:
+        if likelihood.adapts:
+            raise ValueError(
+                f"Trimmed leaves rows out by their loss, and a {type(likelihood).__name__} follows "
+                "from all rows of the batch. Take one that is learned or fixed, such as "
+                'Gaussian("learned") or Gaussian(1.0).'
+            )
+
+    def bound_given(self, forward: Forward) -> Callable | None:
+        return self.bound.bound_given(forward)
+
+    def terms(self, forward: Forward) -> dict:
+        return self.bound.terms(forward)
+
+    def compute(self, forward: Forward) -> LossTerms:
+        of_all = self.bound.compute(forward)
+        loss = _per_row(of_all.loss, forward.sample_weight)
+        with at_step(forward.step):
+            kept = kept_rows(ops.stop_gradient(loss), forward.sample_weight, self.share)
+        left = ops.sum(ops.where(kept, forward.sample_weight, 0.0))
+        weight = ops.where(kept, forward.sample_weight / ops.maximum(left, 1e-12), 0.0)
+        forward_of_kept = replace(forward, sample_weight=weight)
+        loss = self.bound.compute(forward_of_kept).loss
+        extras = {**of_all.extras, "trimmed_share": 1.0 - left, **self.weights_at(forward.step)}
+        for penalty in self.penalties:
+            added = penalty.compute(forward_of_kept)
+            loss = loss + added.pop("loss")
+            extras |= added | penalty.weights_at(forward.step)
+        # So that the mean over all rows is that over the rows kept.
+        loss = ops.where(kept, loss / ops.maximum(left, 1e-12), 0.0)
+        return replace(of_all, loss=loss, extras=extras)
+
+
+def kept_rows(loss, sample_weight, share) -> Tensor:
+    """Returns which rows are left without those of the largest losses, `(batch,)`.
+
+    Args:
+        loss: shape `(batch,)`.
+        sample_weight: shape `(batch,)`, summing to 1.
+        share: how much of that sum those left out have at most.
+    """
+    # Rows of weight zero last, whatever their loss.
+    loss = ops.where(sample_weight > 0.0, loss, -float("inf"))
+    worst_first = ops.argsort(-loss)
+    weight_so_far = ops.cumsum(ops.take(sample_weight, worst_first, axis=0))
+    is_kept = weight_so_far > share + 1e-6
+    return ops.take(is_kept, ops.argsort(worst_first), axis=0)
+
+
+def _per_row(loss, sample_weight):
+    """Returns a loss as one value per row, or says that it is none."""
+    if len(loss.shape) != 1:
+        raise ValueError(
+            "Trimmed needs a bound of one loss per row; the loss of this one has shape "
+            f"{tuple(loss.shape)}."
+        )
+    return loss
