@@ -24,9 +24,10 @@ class Trimmed(Objective):
     The rows of the largest losses, together at most a share of the batch by sample weight,
     teach nothing: for data of which a part may be anomalies, without knowing which. In
     batches of n rows of one weight these are ⌊share·n⌋ rows. `loss` is that of the rows kept, in
-    evaluation too; all other terms of the bound are logged of all rows, and `trimmed_share` is
-    the share of the weight that was left out. Terms of the bound that look across the batch,
-    and penalties, see the rows kept. The bound is computed twice, the networks once.
+    evaluation too, and `trimmed_share` the share of the weight that was left out;
+    `reconstruction_loss` and `kl_loss` are those of all rows. Which rows go is said by the bound
+    alone. What looks across the batch, such as penalties, sees the rows kept. The bound's
+    terms are computed twice, the networks once.
 
     Its weights are those of the bound: `vae.objective.bound.beta = 4.0`.
 
@@ -66,10 +67,6 @@ class Trimmed(Objective):
     def n_draws(self) -> int | None:  # type: ignore[override]  # others have a plain attribute
         return self.bound.n_draws
 
-    @property
-    def needs_data_size(self) -> bool:  # type: ignore[override]  # others have a plain attribute
-        return self.bound.needs_data_size
-
     def added(self) -> tuple[Penalty, ...]:
         return (*self.bound.added(), *self.penalties)
 
@@ -95,22 +92,21 @@ class Trimmed(Objective):
         return self.bound.terms(forward)
 
     def compute(self, forward: Forward) -> LossTerms:
-        of_all = self.bound.compute(forward)
-        loss = _per_row(of_all.loss, forward.sample_weight)
         with at_step(forward.step):
-            kept = kept_rows(ops.stop_gradient(loss), forward.sample_weight, self.share)
+            loss = _per_row(ops.stop_gradient(self.terms(forward)["loss"]))
+            kept = kept_rows(loss, forward.sample_weight, self.share)
         left = ops.sum(ops.where(kept, forward.sample_weight, 0.0))
-        weight = ops.where(kept, forward.sample_weight / ops.maximum(left, 1e-12), 0.0)
-        forward_of_kept = replace(forward, sample_weight=weight)
-        loss = self.bound.compute(forward_of_kept).loss
-        extras = {**of_all.extras, "trimmed_share": 1.0 - left, **self.weights_at(forward.step)}
+        scale = ops.where(kept, 1.0 / ops.maximum(left, 1e-12), 0.0)
+        forward = replace(forward, sample_weight=scale * forward.sample_weight)
+        found = self.bound.compute(forward)
+        loss, extras = found.loss, {**found.extras, "trimmed_share": 1.0 - left}
         for penalty in self.penalties:
-            added = penalty.compute(forward_of_kept)
+            added = penalty.compute(forward)
             loss = loss + added.pop("loss")
             extras |= added | penalty.weights_at(forward.step)
         # So that the mean over all rows is that over the rows kept.
-        loss = ops.where(kept, loss / ops.maximum(left, 1e-12), 0.0)
-        return replace(of_all, loss=loss, extras=extras)
+        loss = ops.where(kept, scale * loss, 0.0)
+        return replace(found, loss=loss, extras=extras | self.weights_at(forward.step))
 
 
 def kept_rows(loss, sample_weight, share) -> Tensor:
@@ -129,8 +125,8 @@ def kept_rows(loss, sample_weight, share) -> Tensor:
     return ops.take(is_kept, ops.argsort(worst_first), axis=0)
 
 
-def _per_row(loss, sample_weight):
-    """Returns a loss as one value per row, or says that it is none."""
+def _per_row(loss):
+    """Returns a loss of one value per row, or says that it is none."""
     if len(loss.shape) != 1:
         raise ValueError(
             "Trimmed needs a bound of one loss per row; the loss of this one has shape "

@@ -72,6 +72,16 @@ class LikelihoodContract:
             to_numpy(values[N_DRAWS, BATCH])[2], to_numpy(log_prob), rtol=1e-4, atol=1e-4
         )
 
+    def test_its_features_add_up_to_its_log_prob(self, vae):
+        if not vae.likelihood.comes_apart:
+            pytest.skip("its log_prob is not a sum over features")
+        x = self.data(vae, BATCH)
+        found = vae.score_per_feature(x)
+        assert found.shape == x.shape
+        log_px = vae.likelihood.log_prob(x, vae.params_given(keras.ops.array(vae.encode(x))))
+        expected = to_numpy(log_px)
+        np.testing.assert_allclose(found.sum(axis=(1, 2)), expected, rtol=1e-4, atol=1e-4)
+
     def test_it_makes_a_distribution(self, vae):
         likelihood, params = vae.likelihood, self.params(vae)
         distribution = likelihood.distribution(params)
