@@ -1,6 +1,6 @@
 """The detectors of PyOD that `anomalies.py` is compared with, in a process of their own.
 
-    python benchmarks/anomaly_peers.py SPLITS.npz RESULTS.json
+    python benchmarks/anomaly_peers.py FOLDER SEEDS RESULTS.json
 
 Needs `pip install pyod`. It has the settings that PyOD gives by default.
 """
