@@ -82,6 +82,23 @@ def optimized_variables(optimizer: keras.optimizers.Optimizer) -> list[keras.Var
     return private(optimizer, "_trainable_variables")
 
 
+def compile_arguments(model: keras.Model) -> dict:
+    """Returns the arguments that Keras's `compile` of a model was called with."""
+    return dict(private(model, "_compile_config").config)
+
+
+def put_in_place(model: keras.Model, name: str, layer: keras.layers.Layer) -> None:
+    """Sets an attribute of a model, which is built, to another layer.
+
+    It gets the place of the old one among the layers too, on which the order of variables,
+    and so a file, depends.
+    """
+    old = getattr(model, name)
+    if layer is not old:
+        private(model, "_tracker").replace_tracked_value("layers", old, layer)
+        setattr(model, name, layer)
+
+
 def traces_batches(callback: keras.callbacks.TensorBoard) -> bool:
     """Returns whether a TensorBoard callback profiles batches."""
     return private(callback, "_should_trace")

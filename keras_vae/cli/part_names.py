@@ -20,6 +20,7 @@ NAMES = {
         "gaussian_mixture",
         "real_nvp",
         "standard_normal",
+        "two_stage",
         "uniform_on_sphere",
         "vamp",
     ],
@@ -28,6 +29,7 @@ NAMES = {
         "full_covariance_normal",
         "inverse_autoregressive_flow",
         "planar_flow",
+        "point",
         "von_mises_fisher",
     ],
     "objectives": [
@@ -43,6 +45,7 @@ NAMES = {
         "iwae",
         "miwae",
         "piwae",
+        "rae",
         "wae",
     ],
 }

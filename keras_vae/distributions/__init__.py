@@ -9,9 +9,11 @@ from keras_vae.distributions.kl import (
     register_kl,
     register_kl_per_dimension,
 )
+from keras_vae.distributions.marginal import Marginal
 from keras_vae.distributions.mixture import Mixture
 from keras_vae.distributions.mixture_of_normals import MixtureOfNormals
 from keras_vae.distributions.normal import DiagonalNormal, FullCovarianceNormal, StandardNormal
+from keras_vae.distributions.point import PointMass
 from keras_vae.distributions.reparameterized import Reparameterized
 from keras_vae.distributions.sphere import UniformOnSphere
 from keras_vae.distributions.student_t import StudentT
@@ -23,9 +25,11 @@ __all__ = [
     "Distribution",
     "FlowPosterior",
     "FullCovarianceNormal",
+    "Marginal",
     "Mixture",
     "MixtureOfNormals",
     "NoClosedFormError",
+    "PointMass",
     "Reparameterized",
     "StandardNormal",
     "StudentT",

@@ -46,12 +46,16 @@ class Distribution(abc.ABC):
         support: `"real"` for all arrays, `"sphere"` for unit vectors.
         closed_forms: names of the methods of the third point that this class has.
         knows_any_z: whether `log_prob` takes any z or only the distribution's own draws.
+        has_density: whether there is a density at all; a point mass has none.
+        log_prob_is_bound: whether `log_prob` is a lower bound of log p, and no more.
     """
 
     event_shape: tuple[int, ...]
     support: str = "real"
     closed_forms: frozenset[str] = frozenset()
     knows_any_z: bool = True
+    has_density: bool = True
+    log_prob_is_bound: bool = False
 
     def log_prob(self, z) -> Tensor:
         """Returns log p(z) in nats, summed over the event.

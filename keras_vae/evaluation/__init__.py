@@ -42,9 +42,11 @@ from keras_vae.evaluation.generation import (
     kid_subsets,
 )
 from keras_vae.evaluation.irs import irs
+
 """What a trained model is worth and what it says of missing values."""
 
 from keras_vae.evaluation.imputation import Imputation, impute
+
 """What a trained model is worth: its log-likelihood, how much of its code is in use, anomalies."""
 
 from keras_vae.evaluation.anomaly_detector import AnomalyDetector, CalibrationReport
@@ -82,13 +84,13 @@ from keras_vae.evaluation.votes import (
 
 __all__ = [
     "DCI",
+    "AnomalyDetector",
+    "CalibrationReport",
     "DensityCoverage",
     "Disentanglement",
     "FeatureClassifier",
-    "KLDecomposition",
     "Imputation",
-    "AnomalyDetector",
-    "CalibrationReport",
+    "KLDecomposition",
     "LogLikelihood",
     "PrecisionRecall",
     "Reliability",
@@ -122,6 +124,7 @@ __all__ = [
     "gaussian_total_correlation",
     "gaussian_wasserstein_correlation",
     "has_kl_per_dimension",
+    "impute",
     "information_matrix",
     "inside_neighbourhoods",
     "irs",
@@ -129,7 +132,6 @@ __all__ = [
     "kid_subsets",
     "kl_decomposition",
     "kl_decomposition_of",
-    "impute",
     "kl_per_dimension",
     "knn_probe",
     "linear_probe",
@@ -145,7 +147,7 @@ __all__ = [
     "representation",
     "rms_calibration_error",
     "sap",
+    "score_per_feature",
     "total_correlation",
     "train_feature_classifier",
-    "score_per_feature",
 ]

@@ -1,6 +1,5 @@
 """Draws of a trained model, by seed: codes of q(z|x) and data of p(x|z), and how wide q(z|x) is."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -10,9 +9,9 @@ import numpy as np
 from keras import ops
 
 from keras_vae import encoders
-from keras_vae.backend import synchronizer
 from keras_vae.conditions import NOTHING
 from keras_vae.distributions.seeds import GivenSeed
+from keras_vae.evaluation.by_name import arrays_by_name
 from keras_vae.priors import ConditionalPrior
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import check_count
@@ -94,37 +93,19 @@ def encode_distribution(
     """Returns z_mean, z_std and the parameters of q(z|x), see `VAE.encode_distribution`."""
     vae.check_built("encode")
     n_samples = check_count("n_samples", n_samples)
-    synchronizer(vae)()
-    one = ops.zeros((1, *vae.input_features))
-    params = vae.posterior_params(one, given=vae.given_of_nobody())
-    shapes = {name: tuple(value.shape[1:]) for name, value in params.items()}
     if "std" not in encoders.get(vae.encoder).posterior_class.closed_forms:
         # A flow's networks may be wider than its codes.
         batch_size = min(batch_size, max(1, _MAX_DRAWN // (n_samples * max(128, vae.latent_dim))))
 
-    def joined(x, seed, given):
+    def posteriors(x, seed, given):
         params = vae.posterior_params(x, given=given)
-        std = _std(vae.posterior(x, given=given), n_samples, seed)
-        # As one array, which is what a compiled function returns.
-        flat = [ops.reshape(value, (ops.shape(x)[0], -1)) for value in (std, *params.values())]
-        return ops.concatenate([ops.cast(value, "float32") for value in flat], axis=-1)
+        # Of a name that no head can take, as it is none of an attribute.
+        return {" std": _std(vae.posterior(x, given=given), n_samples, seed), **params}
 
-    found = vae.compiled_inference(
-        f"encode_distribution of {n_samples} draws",
-        vae.of_inputs(joined),
-        x,
-        vae.input_features,
-        batch_size,
-        seeds=seeds("z", seed),
-        condition=condition,
-    )
-    sizes = [vae.latent_dim, *(math.prod(shape) for shape in shapes.values())]
-    std, *flat = np.split(found, np.cumsum(sizes)[:-1], axis=-1)
-    params = {
-        name: value.reshape(-1, *shape)
-        for (name, shape), value in zip(shapes.items(), flat, strict=True)
-    }
-    return EncodedDistribution(params["z_mean"], std.reshape(-1, *vae.latent_shape), params)
+    name = f"encode_distribution of {n_samples} draws"
+    params = arrays_by_name(vae, name, posteriors, x, batch_size, condition, seeds("z", seed))
+    std = params.pop(" std")
+    return EncodedDistribution(params["z_mean"], std, params)
 
 
 def _std(posterior, n_samples, seed):

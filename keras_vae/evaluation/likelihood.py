@@ -61,14 +61,15 @@ def log_likelihood(
         The estimates and their effective sample sizes.
 
     Raises:
-        ValueError: if the model is not built, x not of its shape, or `n_samples`
-            not positive.
+        ValueError: if the model is not built, x not of its shape, `n_samples` not
+            positive, or the posterior a point, which has no density.
 
     Reference:
         Burda et al., "Importance weighted autoencoders", 2016, section 5
         (k = 5,000 draws).
     """
     vae.check_built("estimate log_likelihood")
+    vae.check_has_density("estimate log_likelihood")
     n_samples = check_count("n_samples", n_samples)
     batch_size = check_count("batch_size", batch_size)
     data = InferenceData(

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae import encoders
 from keras_vae.conditions import Condition
 from keras_vae.reading.batch import packed
 from keras_vae.typing import Tensor
@@ -161,17 +162,18 @@ def endpoints(vae) -> dict[str, Endpoint]:
     A model that learned from labels has `classify`, to the probabilities of the classes.
     Behind x, or z, each takes the rows of the model's conditions, by their names. `score`
     takes the target as a last input, `y`, where `fit` had one of its own or x is not of
-    its shape.
+    its shape; a point posterior has no `score`.
     """
     y = {"y": vae.target_features}
     takes_y = vae.own_target or vae.input_features != vae.target_features
-    score = endpoint(vae, vae.of_inputs(vae.score_given), "x", "score", y if takes_y else {})
     known = {
         "reconstruct": endpoint(vae, vae.call, "x", "reconstruction"),
         "encode": endpoint(vae, vae.of_inputs(vae.posterior_params), "x"),
         "decode": endpoint(vae, vae.of_inputs(vae.mean_given, "z"), "z", "reconstruction"),
-        "score": replace(score, check=vae.likelihood.check_target),
     }
+    if encoders.get(vae.encoder).posterior_class.has_density:
+        score = endpoint(vae, vae.of_inputs(vae.score_given), "x", "score", y if takes_y else {})
+        known["score"] = replace(score, check=vae.likelihood.check_target)
     if vae.has_classifier and vae.classifies_codes:
         function = vae.of_inputs(vae.class_probabilities_given)
         known["classify"] = endpoint(vae, function, "x", "probabilities")

@@ -27,6 +27,7 @@ def check_parts(encoder, decoder, likelihood, prior, objective, condition) -> No
     prior.check_posterior(posterior)
     objective.check_names()
     for part in objective.parts():
+        _check_kl(part, posterior)
         part.check_posterior(posterior)
         part.check_likelihood(likelihood)
         part.check_condition(condition)
@@ -34,6 +35,16 @@ def check_parts(encoder, decoder, likelihood, prior, objective, condition) -> No
         raise ValueError(
             f"{type(objective).__name__} needs {objective.n_draws} draws of z per input, which "
             "this encoder cannot give. Use a keras_vae.VariationalEncoder(latent_dim, network)."
+        )
+
+
+def _check_kl(part, posterior):
+    if part.needs_kl and not posterior.has_density:
+        raise ValueError(
+            f"{type(part).__name__} needs the KL, which a {posterior.__name__} does not have, as "
+            "it has no density. Take objective=keras_vae.objectives.RAE(), or "
+            'posterior="diagonal_normal". An objective of your own that has no KL says so: '
+            "needs_kl = False in its class."
         )
 
 

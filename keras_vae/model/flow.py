@@ -83,6 +83,15 @@ class Flow(keras.Model):
                 "vae.build((None, *shape_of_one_sample))."
             )
 
+    def check_has_density(self, action: str) -> None:
+        """Raises a ValueError if q(z|x) is a point mass, of which there is no KL."""
+        if not encoders.get(self.encoder).posterior_class.has_density:
+            raise ValueError(
+                f"Cannot {action}: the posterior is a point, which has no density, so that there "
+                "is no KL, ELBO or log p(x). Compare x with vae.reconstruct(x), or train a VAE "
+                'with posterior="diagonal_normal".'
+            )
+
     def build_condition(self, input_shape) -> tuple[tuple, int]:
         """Returns the shape of x and how many numbers join, having built the condition."""
         is_dict = isinstance(input_shape, Mapping)
@@ -273,4 +282,5 @@ class Flow(keras.Model):
             training=training,
             given=given,
             labels=inputs.get("labels") if is_dict else None,
+            decoder_weights=lambda: self.decoder.trainable_variables,
         )

@@ -11,9 +11,9 @@ from keras_vae import backend, conditions, encoders, likelihoods, priors
 from keras_vae.model.classification import Classification
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import check_parts, check_regularizer, connect
-from keras_vae.model.fitting import Fitting
 from keras_vae.model.flow import in_step, mode
 from keras_vae.model.inference import Inference
+from keras_vae.model.prior_fitting import PriorFitting
 from keras_vae.model.saving import Saving
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
@@ -28,7 +28,7 @@ from keras_vae.validation.arrays import check_target_shape
 
 
 @serializable(old="VAE")
-class VAE(Fitting, Inference, Classification, Saving):
+class VAE(PriorFitting, Inference, Classification, Saving):
     """A variational autoencoder: an encoder, a decoder and the parts of its loss.
 
     The loss is -E[log p(x|z)] + β·KL(q(z|x) ‖ p(z)) + strength·regularizer, in
@@ -120,8 +120,9 @@ class VAE(Fitting, Inference, Classification, Saving):
 
         self.total_loss_tracker = keras.metrics.Mean(name="loss")
         self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
-        self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
-        self.negative_elbo_tracker = keras.metrics.Mean(name="negative_elbo")
+        if self.objective.needs_kl:
+            self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
+            self.negative_elbo_tracker = keras.metrics.Mean(name="negative_elbo")
         own_terms = list(self.objective.own_terms)
         if regularizer is not None:
             own_terms.append("regularization_loss")
@@ -171,10 +172,7 @@ class VAE(Fitting, Inference, Classification, Saving):
         latent_shape, self.target_features = connect(*parts, input_shape, size)
         self._set_latent_shape(latent_shape)
         self.input_features = tuple(input_shape[1:])
-        self.prior.connect(self._posterior_again, self.input_features)
-        self.prior.condition_size = size
-        if not self.prior.built:
-            self.prior.build((None, *self.latent_shape))
+        self.build_prior(self.prior)
         if not self.likelihood.built:
             self.likelihood.build((None, *self.target_features))
         synchronize = backend.synchronizer(self)
@@ -265,7 +263,8 @@ class VAE(Fitting, Inference, Classification, Saving):
         finally:
             mode.reset(token)
         means = {name: weighted_mean(name, term, weights) for name, term in terms.items()}
-        means["negative_elbo"] = means["reconstruction_loss"] + means["kl_loss"]
+        if self.objective.needs_kl:
+            means["negative_elbo"] = means["reconstruction_loss"] + means["kl_loss"]
         if self.regularizer is not None:
             value = weighted_mean("The regularizer", self.regularizer(y_pred), weights)
             strength = loss_weight.weight_at(self, "regularization_strength", step)
@@ -276,13 +275,10 @@ class VAE(Fitting, Inference, Classification, Saving):
         return backend.before_updates(loss) / backend.num_replicas()
 
     def _track(self, means, total_weight):
-        for tracker in (
-            self.total_loss_tracker,
-            self.reconstruction_loss_tracker,
-            self.kl_loss_tracker,
-            self.negative_elbo_tracker,
-            *self.own_trackers,
-        ):
+        trackers = [self.total_loss_tracker, self.reconstruction_loss_tracker]
+        if self.objective.needs_kl:
+            trackers += [self.kl_loss_tracker, self.negative_elbo_tracker]
+        for tracker in (*trackers, *self.own_trackers):
             # As its `update_state`, which takes half as long again for a scalar on torch.
             tracker.total.assign_add(means[tracker.name] * total_weight)
             tracker.count.assign_add(total_weight)

@@ -23,6 +23,7 @@ from keras_vae.objectives.loss_weight import LossWeight as LossWeight
 from keras_vae.objectives.mmd import MMD as MMD
 from keras_vae.objectives.mutual_information import MutualInformation as MutualInformation
 from keras_vae.objectives.penalty import Penalty as Penalty
+from keras_vae.objectives.rae import RAE as RAE
 from keras_vae.objectives.semi_supervised import SemiSupervised as SemiSupervised
 from keras_vae.objectives.terms import kl_divergence as kl_divergence
 from keras_vae.objectives.total_correlation import TotalCorrelation as TotalCorrelation

@@ -13,7 +13,8 @@ from keras_vae.objectives.loss_part import LossPart
 from keras_vae.objectives.loss_terms import LossTerms
 from keras_vae.objectives.penalty import Penalty
 
-_REQUIRED = ("loss", "reconstruction_loss", "kl_loss")
+_REQUIRED_WITHOUT_KL = ("loss", "reconstruction_loss")
+_REQUIRED = (*_REQUIRED_WITHOUT_KL, "kl_loss")
 # What the model logs besides.
 _TAKEN = (*_REQUIRED, "negative_elbo", "regularization_loss")
 
@@ -58,6 +59,8 @@ class Objective(LossPart):
         computes_by_row: whether rows of weight zero behind the others change nothing, the
             noise of these included. Each class says it for itself.
         needs_data_size: whether it asks for the size of the data set.
+        needs_kl: whether there is a KL: True, or else `terms` has no `kl_loss`, and the logs
+            neither that nor `negative_elbo`.
         beta: the weight of the KL, where it has one.
         network: the auxiliary network, where it has one of that name, under which
             files of version 0.1 know it.
@@ -67,6 +70,7 @@ class Objective(LossPart):
 
     n_draws: int | None = None
     n_classes: int = 1
+    needs_kl: bool = True
     beta: loss_weight.Weight | None = None
 
     def __new__(cls, *args, **kwargs):
@@ -158,7 +162,8 @@ class Objective(LossPart):
             ValueError: if a part lacks a term that it declares, or has one that it does not.
         """
         with loss_weight.at_step(forward.step):
-            terms = self.checked(self.terms(forward), _REQUIRED)
+            required = _REQUIRED if self.needs_kl else _REQUIRED_WITHOUT_KL
+            terms = self.checked(self.terms(forward), required)
             extras = {name: terms[name] for name in self.term_names}
             loss = terms["loss"]
             for penalty in self.parts()[1:]:
@@ -170,7 +175,7 @@ class Objective(LossPart):
         return LossTerms(
             loss=loss,
             reconstruction_loss=terms["reconstruction_loss"],
-            kl_loss=terms["kl_loss"],
+            kl_loss=terms["kl_loss"] if self.needs_kl else None,
             extras=extras,
         )
 

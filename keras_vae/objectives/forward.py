@@ -28,6 +28,7 @@ class Forward:
         data_size: number of samples in the data set, where it `needs_data_size`.
         training: the mode in which the step's layers run: whoever calls one says it.
         given: what a condition gives.
+        decoder_weights: gives the decoder's trainable weights, for a penalty on them.
         labels: the class of each row, -1 where it is unknown, `(batch,)`; or `None`.
     """
 
@@ -46,6 +47,7 @@ class Forward:
     training: bool = False
     given: Given = NOTHING
     labels: Any = None
+    decoder_weights: Callable = list
 
     def log_posterior(self) -> Tensor:
         """Returns log q(z|x) of the draws in nats, `(batch,)` or `(n_samples, batch)`."""

@@ -29,12 +29,15 @@ class LossPart(keras.layers.Layer):
             noise of these included. Each class says it for itself.
         needs_data_size: whether it asks for the size of the data set.
         takes_grids: whether codes may be other than vectors.
+        needs_kl: whether it is computed from the KL or from log q(z|x), which a point
+            posterior lacks.
     """
 
     term_names: tuple[str, ...] = ()
     computes_by_row: bool = False
     needs_data_size: bool = False
     takes_grids: bool = False
+    needs_kl: bool = False
 
     def __new__(cls, *args, **kwargs):
         if cls.terms is LossPart.terms:

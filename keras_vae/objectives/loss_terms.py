@@ -14,7 +14,7 @@ class LossTerms:
     Attributes:
         loss: what training minimizes.
         reconstruction_loss: -log p(x|z).
-        kl_loss: KL(q(z|x) ‖ p(z)).
+        kl_loss: KL(q(z|x) ‖ p(z)), or `None` where there is none.
         extras: the objective's own terms, by name.
     """
 
@@ -25,9 +25,10 @@ class LossTerms:
 
     def by_name(self) -> dict[str, Any]:
         """Returns all terms by their names in the logs."""
+        kl = {} if self.kl_loss is None else {"kl_loss": self.kl_loss}
         return {
             "loss": self.loss,
             "reconstruction_loss": self.reconstruction_loss,
-            "kl_loss": self.kl_loss,
+            **kl,
             **self.extras,
         }

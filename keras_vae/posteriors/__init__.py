@@ -2,6 +2,7 @@
 
 from keras_vae.distributions.normal import DiagonalNormal as DiagonalNormal
 from keras_vae.distributions.normal import FullCovarianceNormal as FullCovarianceNormal
+from keras_vae.distributions.point import PointMass as PointMass
 from keras_vae.distributions.transformed import FlowPosterior as FlowPosterior
 from keras_vae.distributions.von_mises_fisher import VonMisesFisher as VonMisesFisher
 from keras_vae.posteriors.base import Posterior as Posterior
@@ -15,6 +16,7 @@ from keras_vae.posteriors.inverse_autoregressive_flow import (
     InverseAutoregressiveFlowHead as InverseAutoregressiveFlowHead,
 )
 from keras_vae.posteriors.planar_flow import PlanarFlowHead as PlanarFlowHead
+from keras_vae.posteriors.point import PointHead as PointHead
 from keras_vae.posteriors.von_mises_fisher import VonMisesFisherHead as VonMisesFisherHead
 from keras_vae.saving.identifiers import by_name, resolve
 

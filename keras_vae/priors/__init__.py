@@ -11,6 +11,7 @@ from keras_vae.priors.from_distribution import FromDistribution as FromDistribut
 from keras_vae.priors.gaussian_mixture import GaussianMixture as GaussianMixture
 from keras_vae.priors.real_nvp import RealNVP as RealNVP
 from keras_vae.priors.standard_normal import StandardNormal as StandardNormal
+from keras_vae.priors.two_stage import TwoStage as TwoStage
 from keras_vae.priors.uniform_on_sphere import UniformOnSphere as UniformOnSphere
 from keras_vae.priors.vamp import VampPrior as VampPrior
 from keras_vae.saving.identifiers import by_name, resolve

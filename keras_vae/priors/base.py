@@ -4,7 +4,9 @@ import abc
 from collections.abc import Callable
 from typing import Any
 
-from keras_vae.conditions import Given
+import numpy as np
+
+from keras_vae.conditions import NOTHING, Given
 from keras_vae.distributions.base import Distribution
 from keras_vae.saving.seeded_layer import SeededLayer
 from keras_vae.typing import Tensor
@@ -24,7 +26,9 @@ class Prior(SeededLayer, abc.ABC):
     3. `get_config`, where its constructor takes arguments: those and
        `super().get_config()`;
     4. `support`, where it does not live on all of R^d, and `takes_grids`, where codes
-       may be other than vectors.
+       may be other than vectors;
+    5. `start`, where its weights had better begin at the codes of the data, which
+       `vae.fit_prior` shows it.
 
     The KL from a posterior is estimated by the draw, unless the pair of distributions
     has a closed form (`keras_vae.distributions.register_kl`). The smallest example:
@@ -48,6 +52,7 @@ class Prior(SeededLayer, abc.ABC):
         support: `"real"` for a prior on all of R^d, `"sphere"` for one on the unit
             sphere, `None` for one that follows the posterior.
         takes_grids: whether codes may be other than vectors.
+        starts_from_data: whether `start` takes data too, and not codes alone.
         event_shape: the shape of one code, such as `(latent_dim,)`, once built.
         condition_size: how many numbers the VAE's condition has, which it says before it
             builds the prior; 0 without one. See `keras_vae.priors.ConditionalPrior`.
@@ -56,6 +61,7 @@ class Prior(SeededLayer, abc.ABC):
     condition_size: int = 0
     support: str | None = "real"
     takes_grids: bool = False
+    starts_from_data: bool = False
     event_shape: tuple[int, ...]
 
     def build(self, input_shape) -> None:
@@ -77,6 +83,25 @@ class Prior(SeededLayer, abc.ABC):
     def given(self, given: Given) -> Any:
         """Returns p(z|c) for what a condition gives; p(z), the prior itself, by default."""
         return self
+
+    def start(self, z: np.ndarray, rng: np.random.Generator, x=None, vector=None) -> None:
+        """Gives the weights, once built, values to begin with, before `vae.fit_prior` trains them.
+
+        Args:
+            z: codes of data, `(n, *event_shape)`, a draw of q(z|x) each.
+            rng: what to choose among them by.
+            x: their data, `(n, *features)`, for a prior that `starts_from_data`.
+            vector: what a condition gives to each, `(n, condition_size)`, or `None`.
+        """
+
+    def log_prob_to_fit(self, z, given: Given = NOTHING) -> Tensor:
+        """Returns what `vae.fit_prior` maximizes the mean of: log p(z|c), or an estimate of it.
+
+        Args:
+            z: codes, `(batch, *event_shape)`.
+            given: what a condition gives to each.
+        """
+        return self.given(given).log_prob(z)
 
     def log_prob(self, z) -> Tensor:
         """Returns log p(z) in nats, of the shape of `z` without the axes of the code."""

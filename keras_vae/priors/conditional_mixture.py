@@ -1,9 +1,11 @@
 """Gaussian mixture prior whose parameters depend on the condition."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_vae import distributions
+from keras_vae.numerics.clusters import clustered
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.priors.conditional import ConditionalPrior
 from keras_vae.priors.conditional_normal import head
@@ -55,6 +57,10 @@ class ConditionalMixture(ConditionalPrior):
         self.logits = head((self.n_components,), self.units)
         for network in (self.normals, self.logits):
             network.build((None, self.condition_size))
+
+    def start(self, z, rng: np.random.Generator, x=None, vector=None) -> None:
+        """Begins with means among the codes, apart from one another."""
+        self.means.assign(clustered(z, self.n_components, rng)[0])
 
     def distribution_given(self, vector) -> distributions.MixtureOfNormals:
         shifts = self.normals(vector)

@@ -44,6 +44,7 @@ class VampPrior(Prior):
     """
 
     takes_grids = True
+    starts_from_data = True
     support = None  # that of the posterior, whatever it is
 
     def __init__(
@@ -60,6 +61,8 @@ class VampPrior(Prior):
             n_components = len(pseudo_inputs)
         self.n_components = check_count("n_components", n_components)
         self.pseudo_inputs = pseudo_inputs
+        # A range that nobody said becomes that of the data, where `start` shows them.
+        self._has_no_range = isinstance(value_range, str) and pseudo_inputs is None
         if isinstance(value_range, str):
             check_choice("value_range", value_range, ("auto",))
             given = (0.0, 1.0) if pseudo_inputs is None else pseudo_inputs
@@ -71,8 +74,8 @@ class VampPrior(Prior):
         """Raises a ValueError for a flow posterior, see the class."""
         if not posterior.knows_any_z:
             raise ValueError(
-                "A VampPrior needs log q(z|u) at the codes of other inputs, which a flow "
-                'posterior does not know. Take posterior="diagonal_normal", '
+                "A VampPrior needs log q(z|u) at the codes of other inputs, which a "
+                f'{posterior.__name__} does not know. Take posterior="diagonal_normal", '
                 '"full_covariance_normal" or "von_mises_fisher", or prior="real_nvp".'
             )
 
@@ -105,6 +108,18 @@ class VampPrior(Prior):
             shape = (self.n_components, self.condition_size)
             normal = keras.initializers.RandomNormal(stddev=0.1)
             self.vectors = self.add_weight(shape, normal, name="pseudo_conditions")
+
+    def start(self, z, rng: np.random.Generator, x=None, vector=None) -> None:
+        """Begins with rows of the data, unless the constructor was given some."""
+        if self.pseudo_inputs is not None or x is None:
+            return
+        x = np.nan_to_num(x)  # where nothing was observed, as the encoder sees it
+        if self._has_no_range:
+            self.value_range = (float(x.min()), float(x.max()))
+        rows = rng.choice(len(x), self.n_components, replace=len(x) < self.n_components)
+        self.inputs.assign(x[rows])
+        if vector is not None:
+            self.vectors.assign(vector[rows])
 
     def distribution(self) -> distributions.Mixture:
         assert self._posterior_of is not None  # or `build` had raised

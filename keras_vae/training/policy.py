@@ -64,5 +64,11 @@ def updates_by_xla(vae: keras.Model) -> bool:
     return vae.requested_jit_compile == "auto" and is_cpu() and is_of_keras
 
 
+def prior_by_xla() -> bool | str:
+    """Returns whether XLA compiles the steps of `fit_prior`."""
+    # The networks of priors are small: on TensorFlow and a CPU it takes longer than it saves.
+    return "auto" if COMPILES_EACH_SHAPE or not is_cpu() else False
+
+
 def _convolutions(vae):
     return [layer for layer in flatten_layers(vae) if isinstance(layer, _CONVOLUTIONS)]
