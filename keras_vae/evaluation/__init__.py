@@ -1,4 +1,4 @@
-"""What a trained model is worth: its likelihood, its code, its samples and its probabilities."""
+"""What a trained model is worth and says: likelihood, codes, samples, odd rows, missing values."""
 
 from keras_vae.evaluation.aggregate_posterior import (
     KLDecomposition,
@@ -10,6 +10,8 @@ from keras_vae.evaluation.aggregate_posterior import (
     total_correlation,
 )
 from keras_vae.evaluation.anomaly import auroc, average_precision, fpr_at_95_tpr
+from keras_vae.evaluation.anomaly_detector import AnomalyDetector, CalibrationReport
+from keras_vae.evaluation.anomaly_scores import score_per_feature
 from keras_vae.evaluation.calibration import (
     Reliability,
     brier_score,
@@ -41,16 +43,8 @@ from keras_vae.evaluation.generation import (
     kid,
     kid_subsets,
 )
-from keras_vae.evaluation.irs import irs
-
-"""What a trained model is worth and what it says of missing values."""
-
 from keras_vae.evaluation.imputation import Imputation, impute
-
-"""What a trained model is worth: its log-likelihood, how much of its code is in use, anomalies."""
-
-from keras_vae.evaluation.anomaly_detector import AnomalyDetector, CalibrationReport
-from keras_vae.evaluation.anomaly_scores import score_per_feature
+from keras_vae.evaluation.irs import irs
 from keras_vae.evaluation.likelihood import LogLikelihood, log_likelihood
 from keras_vae.evaluation.mutual_information_scores import (
     discretize,
