@@ -70,4 +70,5 @@ def _check(scores, is_anomaly):
     is_anomaly = is_anomaly.astype(bool)
     if is_anomaly.all() or not is_anomaly.any():
         raise ValueError("is_anomaly has one class only; anomalies and usual samples are needed.")
-    return scores.astype("float64"), is_anomaly
+    # Places in the order, with ties: only these count, and an infinite score has one too.
+    return np.unique(scores, return_inverse=True)[1], is_anomaly

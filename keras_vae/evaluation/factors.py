@@ -58,7 +58,9 @@ def check_pair(z, factors, at_least: int = 1, kinds: bool = True) -> tuple[np.nd
 
 
 def check_factors(factors, at_least: int = 1, kinds: bool = True) -> np.ndarray:
-    """Returns factors as an array `(n, k)`, see `check_pair`.
+    """Returns factors as an array `(n, k)`, of kinds the numbers of their values from 0 on.
+
+    See `check_pair` for the arguments.
 
     Raises:
         ValueError: for other shapes, NaN, a factor of one value, or one whose values
@@ -77,16 +79,17 @@ def check_factors(factors, at_least: int = 1, kinds: bool = True) -> np.ndarray:
         raise ValueError(
             f"This score needs {at_least} factors or more; received {factors.shape[1]}."
         )
+    numbered = np.empty(factors.shape, "int64")
     for j, column in enumerate(factors.T):
-        n_values = len(np.unique(column))
-        if n_values < 2:
+        values, numbered[:, j] = np.unique(column, return_inverse=True)
+        if len(values) < 2:
             raise ValueError(f"Factor {j} has one value only. Leave it out: nothing varies.")
-        if kinds and n_values > len(column) // 2:
+        if kinds and len(values) > len(column) // 2:
             raise ValueError(
-                f"Factor {j} has {n_values} values in {len(column)} rows, so that few rows share "
+                f"Factor {j} has {len(values)} values in {len(column)} rows, so that few share "
                 "one. Put it into bins: np.digitize(f, np.quantile(f, [0.2, 0.4, 0.6, 0.8]))."
             )
-    return factors
+    return numbered if kinds else factors
 
 
 def check_split(n: int, n_train: int | None) -> int:

@@ -38,6 +38,13 @@ def test_fpr_at_95_tpr_is_the_curves_first_point_there(n_odd):
     assert evaluation.fpr_at_95_tpr(scores, is_anomaly) == pytest.approx(expected)
 
 
+def test_an_infinite_score_is_the_strangest():
+    scores, labels = [0.0, 1.0, np.inf, 2.0], [0, 0, 1, 1]
+    assert evaluation.auroc(scores, labels) == 1.0
+    assert evaluation.average_precision(scores, labels) == 1.0
+    assert evaluation.fpr_at_95_tpr(scores, labels) == 0.0
+
+
 def test_bad_scores_are_refused():
     for score in (evaluation.auroc, evaluation.average_precision, evaluation.fpr_at_95_tpr):
         with pytest.raises(ValueError, match="one class only"):

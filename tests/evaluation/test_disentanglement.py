@@ -188,6 +188,13 @@ def test_scores_of_factors_that_are_no_grid_are_drawn_from_rows_that_share_a_val
     assert evaluation.factor_vae_score(1e-3 * z, factors, 200, 100) == (0.0, 0.0)  # all dead
 
 
+def test_the_values_of_a_factor_may_be_any_numbers():
+    values = FACTORS * 0.5 - 1.25
+    for score in (evaluation.mig, evaluation.explicitness, evaluation.sap, evaluation.irs):
+        assert score(PERFECT, values) == score(PERFECT, FACTORS)
+    assert evaluation.factor_vae_score(PERFECT, values, 50, 20) == (1.0, 1.0)
+
+
 CASES = [
     (PERFECT[:, 0], FACTORS, r"shape \(n, d\)"),
     (PERFECT, FACTORS[:9], "factors have 9"),
