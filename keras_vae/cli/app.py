@@ -8,16 +8,19 @@ import typer
 from keras_vae.cli import console
 from keras_vae.cli.evaluate import evaluate
 from keras_vae.cli.export import export
+from keras_vae.cli.impute import impute
 from keras_vae.cli.serve import serve
 from keras_vae.cli.train import train
 from keras_vae.version import __version__
 
 HELP = """Variational autoencoders from the terminal.
 
-[bold]Train[/] one, say what it is [bold]worth[/], [bold]export[/] it, [bold]serve[/] it:
+[bold]Train[/] one, say what it is [bold]worth[/], [bold]fill[/] holes in data by it,
+[bold]export[/] it, [bold]serve[/] it:
 
   keras-vae train --data sprites --output runs/first
   keras-vae evaluate runs/first/vae.keras sprites
+  keras-vae impute vae.keras table.csv --out filled.csv
   keras-vae export runs/first/vae.keras served --format onnx
   keras-vae serve served
 
@@ -42,7 +45,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, export, serve):
+for command in (train, evaluate, impute, export, serve):
     app.command(help=_flowing(command.__doc__ or ""), no_args_is_help=command is not train)(command)
 
 

@@ -1,13 +1,12 @@
 """Loads the data that the command is given: a named data set, a file or a folder of images."""
 
-import csv
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
-from keras_vae.cli import beside, package
+from keras_vae.cli import beside, package, table
 from keras_vae.cli.labels import read_labels
 
 N_SPRITES = 17_000
@@ -117,18 +116,8 @@ def load_csv(path: Path, condition: str | None = None, labels: str | None = None
         ValueError: if it is empty, a line is longer than others, a column holds texts, or
             none has the name of the condition or the labels.
     """
-    text = path.read_text(encoding="utf-8-sig")
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    lines = [line for line in csv.reader(text.splitlines(), delimiter=delimiter) if line]
-    names = [f"column {i + 1}" for i in range(len(lines[0]))] if lines else []
-    first = 1
-    if lines and any(beside.number(cell) is None for cell in lines[0]):
-        names, first = lines.pop(0), 2
-    if not lines:
-        raise ValueError(f"{path} holds no rows.")
-    for i, line in enumerate(lines):
-        if len(line) != len(names):
-            raise ValueError(f"{path}, row {i + first} has {len(line)} cells, not {len(names)}.")
+    found = table.read(path)
+    names, lines, first = list(found.names), found.lines, 1 if found.header is None else 2
     taken = []
     for name in (condition, labels):
         if name is not None and name not in names:

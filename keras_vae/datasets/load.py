@@ -52,9 +52,14 @@ def load(
         return _load_folder(path, image_size)
     if path.suffix not in (".npy", ".npz"):
         raise ValueError(f"{path} is neither a .npy or .npz file nor a folder of images.")
+    return _scaled(read_array(path, key))
+
+
+def read_array(path: Path, key: str | None = None) -> np.ndarray:
+    """Returns the array of a `.npy` or `.npz` file as it is; `key` as for `load`."""
     with open(path, "rb") as file:
         loaded = np.load(file, allow_pickle=False)
-        return _scaled(loaded if path.suffix == ".npy" else _member(loaded, path, key))
+        return loaded if path.suffix == ".npy" else _member(loaded, path, key)
 
 
 def _member(arrays, path, key):

@@ -92,7 +92,9 @@ def test_traceback_is_shown_where_it_is_asked_for(folder):
         run(["--traceback", *TRAIN, "nowhere"])
 
 
-@pytest.mark.parametrize("command", [(), ("train",), ("evaluate",), ("export",), ("serve",)])
+@pytest.mark.parametrize(
+    "command", [(), ("train",), ("evaluate",), ("impute",), ("export",), ("serve",)]
+)
 def test_each_command_has_examples(command, capsys):
     assert run([*command, "--help"]) == 0
     text = capsys.readouterr().out
