@@ -13,6 +13,7 @@ from keras_vae.plots.curves import (
 )
 from keras_vae.plots.grid import image_grid
 from keras_vae.plots.images import interpolations, reconstructions, samples, transfer
+from keras_vae.plots.imputations import imputations
 from keras_vae.plots.latent_dimensions import manifold, traversal
 from keras_vae.plots.score_plots import (
     calibration,
@@ -27,6 +28,7 @@ __all__ = [
     "history",
     "image_grid",
     "importance_matrix",
+    "imputations",
     "interpolations",
     "latent_scatter",
     "manifold",

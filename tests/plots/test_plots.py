@@ -251,3 +251,33 @@ def test_a_vae_that_guesses_its_condition_holds_the_likeliest_class(images):
     z[0, most] = 1.0
     expected = vae.decode(z, condition=guesses[3])[0]
     np.testing.assert_allclose(drawn[:8, 18:26], expected, atol=1e-5)
+
+
+def test_imputations_of_vectors_show_their_spread():
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((6, 5)) < 0.5, np.nan, rng.normal(size=(6, 5)))
+    x[1, 2:4] = np.nan
+    several = np.where(np.isnan(x), rng.normal(size=(40, 6, 5)), x)
+    figure = plots.imputations(x, several, truth=np.nan_to_num(x), n=3, names=list("abcde"))
+    assert len(figure.axes) == 3
+    (bars,) = figure.axes[1].collections
+    missing = np.flatnonzero(np.isnan(x[1]))
+    expected = np.quantile(several[:, 1, missing], (0.05, 0.95), axis=0)
+    drawn = np.array([segment[:, 1] for segment in bars.get_segments()])
+    np.testing.assert_allclose(drawn, expected.T)
+    assert [t.get_text() for t in figure.axes[2].get_xticklabels()] == list("abcde")
+    assert pixels(figure).std() > 10
+
+
+def test_imputations_of_images_stand_beside_what_was_observed(images):
+    x = images.copy()
+    x[:, 4:] = np.nan
+    several = np.where(np.isnan(x), np.random.default_rng(1).random((7, *x.shape)), x)
+    figure = plots.imputations(x, several, truth=images, n=2, n_draws=3)
+    labels = [t.get_text() for t in figure.axes[0].get_xticklabels()]
+    assert labels == ["observed", "mean", "draw 1", "draw 2", "draw 3", "truth"]
+    drawn = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(drawn[4:8, :8], 0.5)
+    np.testing.assert_allclose(drawn[:8, 9:17], several[:, 0].mean(axis=0), atol=1e-6)
+    with pytest.raises(ValueError, match="imputations of x"):
+        plots.imputations(x, several[0])
