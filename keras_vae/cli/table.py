@@ -40,7 +40,8 @@ class Table(NamedTuple):
         lines = [list(line) for line in self.lines]
         for line, numbers in zip(lines, x, strict=True):
             for i, value in zip(columns, numbers, strict=True):
-                if np.isnan(number(line[i])):
+                known = number(line[i])
+                if known is not None and np.isnan(known):
                     line[i] = f"{value:.7g}"
         return self._replace(lines=lines)
 
