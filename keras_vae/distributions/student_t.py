@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from keras_vae.distributions.base import Distribution
-from keras_vae.numerics.log_gamma import stirling_remainder
 from keras_vae.typing import Tensor
 
 
@@ -29,10 +28,13 @@ def _log_of_gammas(nu):
     """Returns log Γ(ν/2) - log Γ((ν + 1)/2) + ½ log πν."""
     if isinstance(nu, float):
         return math.lgamma(0.5 * nu) - math.lgamma(0.5 * (nu + 1.0)) + 0.5 * math.log(nu * math.pi)
-    # By Stirling's remainders, as for large ν the two would cancel.
-    a, b = 0.5 * nu - 1.0, 0.5 * nu - 0.5
-    remainders = stirling_remainder(a) - stirling_remainder(b)
-    return remainders + a * ops.log1p(-0.5 / b) + 0.5 + 0.5 * ops.log(math.pi * nu / b)
+    # The series of log Γ(y) - log Γ(y + ½) at y = ν/2 + 2, as for large ν the two would cancel.
+    half = 0.5 * nu
+    y = half + 2.0
+    r = 1.0 / ops.square(y)
+    series = (1 / 8 - r * (1 / 192 - r * (1 / 640 - r * (17 / 14336)))) / y
+    back = ops.log1p((half + 0.75) / (half * (half + 1.0)))
+    return series + back + 0.5 * ops.log(2.0 * math.pi * half / y)
 
 
 def standard_draws(shape, degrees_of_freedom, seed) -> Tensor:
