@@ -74,6 +74,30 @@ def of_cells(cells: list[str]) -> np.ndarray:
     return np.array([np.nan if cell is None else float(cell) for cell in given], "float32")
 
 
+def factors_of(columns: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Returns factors by name, each `(n,)` or `(n, m)`, side by side, `(n, k)`; `None` of none.
+
+    Raises:
+        ValueError: if a value is missing, or they are neither numbers nor texts.
+    """
+    found = []
+    for name, values in columns.items():
+        listed = values.ravel().tolist()
+        if values.dtype.kind not in "biufUO" or values.ndim > 2:
+            raise ValueError(
+                f"{name} must hold numbers or texts, one for each row; received {values.dtype} of "
+                f"shape {values.shape}."
+            )
+        if any(value is None or value != value for value in listed):
+            raise ValueError(f"{name} has no value in some rows; factors are known of all rows.")
+        if values.dtype.kind in "UO":
+            values = np.unique(np.array(listed), return_inverse=True)[1].reshape(values.shape)
+        found.append(values.reshape(len(values), -1))
+    if len({len(values) for values in found}) > 1:
+        raise ValueError(f"{', '.join(columns)} have {', '.join(str(len(f)) for f in found)} rows.")
+    return np.concatenate(found, axis=1) if found else None
+
+
 def number(cell: str) -> float | None:
     """Returns the number in a cell of a table, NaN where it is missing, `None` for a text."""
     cell = cell.strip()

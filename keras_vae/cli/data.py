@@ -1,5 +1,6 @@
 """Loads the data that the command is given: a named data set, a file or a folder of images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -20,11 +21,13 @@ class Data(NamedTuple):
         x: float32, `(n, *features)`, images scaled to [0, 1].
         condition: what is given beside x, `(n, ...)`, or `None`.
         labels: the classes to learn, `(n,)`, -1 or `None` where unknown; or `None`.
+        factors: what is known to vary, `(n, k)`, to judge codes by; or `None`.
     """
 
     x: np.ndarray
     condition: np.ndarray | None = None
     labels: np.ndarray | None = None
+    factors: np.ndarray | None = None
 
     def rows(self, chosen) -> "Data":
         """Returns some of the rows, by a slice or their numbers."""
@@ -32,7 +35,7 @@ class Data(NamedTuple):
 
     def inputs(self) -> Any:
         """Returns x, or a dict of it and what is beside it, as a model takes it."""
-        found = self._present()
+        found = self._replace(factors=None)._present()
         return found if len(found) > 1 else self.x
 
     def _present(self):
@@ -46,6 +49,7 @@ def load(
     seed: int = 0,
     n_sprites: int = N_SPRITES,
     labels: str | None = None,
+    factors: Sequence[str] = (),
 ) -> Data:
     """Returns the data, and what is given beside it where that is named.
 
@@ -58,6 +62,7 @@ def load(
         seed: of the sprites.
         n_sprites: how many of them.
         labels: the name of the classes to learn, likewise.
+        factors: the names of what is known to vary, likewise.
 
     Raises:
         ValueError: if it holds no such data.
@@ -67,8 +72,9 @@ def load(
     names = {"condition": condition, "labels": labels}
     named = {option: name for option, name in names.items() if name is not None}
     if source == "sprites":
-        x, factors = kv.datasets.Sprites().sample(n_sprites, seed=seed)
-        return Data(x, **{key: beside.of_sprites(factors, name) for key, name in named.items()})
+        x, values = kv.datasets.Sprites().sample(n_sprites, seed=seed)
+        columns = {name: beside.of_sprites(values, name) for name in (*named.values(), *factors)}
+        return _with_columns(x, named, factors, columns)
     path = Path(source)
     if path.is_file() and path.suffix not in SUFFIXES:
         raise ValueError(f"{source} is no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file.")
@@ -76,10 +82,12 @@ def load(
         raise ValueError(f"--array names an array of a .npz file; {source} is none.")
     try:
         if path.is_file() and path.suffix == ".csv":
-            found = load_csv(path, **named)
+            found = load_csv(path, condition, labels, factors)
         else:
             x = kv.datasets.load(source, key=array)
-            found = Data(x, **{key: beside.load(source, name, key) for key, name in named.items()})
+            options = {**dict.fromkeys(factors, "factors"), **{n: key for key, n in named.items()}}
+            columns = {name: beside.load(source, name, key) for name, key in options.items()}
+            found = _with_columns(x, named, factors, columns)
     except FileNotFoundError:
         from keras_vae.datasets.load import KERAS_DATASETS
 
@@ -94,15 +102,23 @@ def load(
     x = found.x
     if x.ndim < 2 or not len(x):
         raise ValueError(f"{source} has the shape {x.shape}; expected rows, (n, *features).")
-    for key, name in named.items():
-        if (n := len(getattr(found, key))) != len(x):
+    sizes = {name: len(getattr(found, key)) for key, name in named.items()}
+    if found.factors is not None:
+        sizes[", ".join(factors)] = len(found.factors)
+    for name, n in sizes.items():
+        if n != len(x):
             raise ValueError(f"{source} has {len(x)} rows, but {name} {n}.")
     if labels is not None and found.labels is not None:
         found = found._replace(labels=read_labels(labels, found.labels))
     return found
 
 
-def load_csv(path: Path, condition: str | None = None, labels: str | None = None) -> Data:
+def load_csv(
+    path: Path,
+    condition: str | None = None,
+    labels: str | None = None,
+    factors: Sequence[str] = (),
+) -> Data:
     """Returns a table of numbers, `(rows, columns)`, NaN where a value is missing.
 
     A first line that holds a text is taken for the names of the columns.
@@ -111,6 +127,7 @@ def load_csv(path: Path, condition: str | None = None, labels: str | None = None
         path: the file.
         condition: the name of a column that is the condition, and no part of the table.
         labels: the name of a column of classes, likewise.
+        factors: the names of columns of what is known to vary, likewise.
 
     Raises:
         ValueError: if it is empty, a line is longer than others, a column holds texts, or
@@ -118,11 +135,12 @@ def load_csv(path: Path, condition: str | None = None, labels: str | None = None
     """
     found = table.read(path)
     names, lines, first = list(found.names), found.lines, 1 if found.header is None else 2
-    taken = []
-    for name in (condition, labels):
-        if name is not None and name not in names:
+    named = {key: n for key, n in (("condition", condition), ("labels", labels)) if n is not None}
+    columns = {}
+    for name in dict.fromkeys([*named.values(), *factors]):
+        if name not in names:
             raise ValueError(f"{path} has no column {name!r}; it has {', '.join(names)}.")
-        taken.append(None if name is None else _taken_out(lines, names, name))
+        columns[name] = _taken_out(lines, names, name)
     x = np.empty((len(lines), len(names)), "float32")
     for i, line in enumerate(lines):
         numbers = [beside.number(cell) for cell in line]
@@ -133,7 +151,13 @@ def load_csv(path: Path, condition: str | None = None, labels: str | None = None
                 "Leave that column out, or give its values numbers."
             )
         x[i] = numbers
-    return Data(x, *taken)
+    return _with_columns(x, named, factors, columns)
+
+
+def _with_columns(x, named, factors, columns):
+    """Returns x with what is named beside it, of columns by name."""
+    beside_x = {key: columns[name] for key, name in named.items()}
+    return Data(x, **beside_x, factors=beside.factors_of({name: columns[name] for name in factors}))
 
 
 def _taken_out(lines, names, name):

@@ -34,10 +34,20 @@ def check_config(config: "RunConfig") -> None:
         )
 
 
-def check_model(vae, labels: str | None, condition: str | None) -> None:
-    """Raises a ValueError if a model does not learn from what is named, or lacks a condition."""
-    if labels is not None and not vae.has_classifier:
-        raise ValueError(f"The model has no classifier; leave --labels {labels} out.")
+def check_model(vae, labels: str | None, condition: str | None, probes: bool = False) -> None:
+    """Raises a ValueError if a model does not learn from what is named, or lacks a condition.
+
+    Args:
+        vae: a model.
+        labels: the name of the classes.
+        condition: the name of what is given.
+        probes: whether labels are of use without a classifier too.
+    """
+    if labels is not None and not vae.has_classifier and not probes:
+        raise ValueError(
+            f"The model has no classifier; leave --labels {labels} out. With --report they judge "
+            "the code of any model."
+        )
     if vae.goes_through_classes and condition is not None:
         raise ValueError(
             f"The model finds the class that is its condition; leave --condition {condition} out, "

@@ -7,6 +7,7 @@ was given: `figure.savefig("name.png")` writes it, and a notebook shows it after
 
 from keras_vae.plots.curves import (
     history,
+    kl_per_dimension,
     latent_scatter,
     rate_distortion,
     score_histogram,
@@ -30,6 +31,7 @@ __all__ = [
     "importance_matrix",
     "imputations",
     "interpolations",
+    "kl_per_dimension",
     "latent_scatter",
     "manifold",
     "precision_recall_cloud",

@@ -136,6 +136,28 @@ def score_histogram(usual, anomalous=None, bins: int = 50, ax: "Axes | None" = N
     return figure_of(ax)
 
 
+def kl_per_dimension(kl, ax: "Axes | None" = None) -> "Figure":
+    """Draws the KL of each latent dimension as a bar, the most informative first.
+
+    Args:
+        kl: in nats, of any shape, as of `vae.kl_per_dimension(x)`.
+        ax: matplotlib axes to draw on; a figure of its own by default.
+
+    Returns:
+        The figure.
+    """
+    kl = np.ravel(kl)
+    order = np.argsort(-kl, kind="stable")
+    ax = axes_of(ax, (min(9.0, 2.0 + 0.35 * len(kl)), 3.0))
+    ax.bar(range(len(kl)), kl[order], width=0.8)
+    few = len(kl) <= 24  # more labels would run into one another
+    ax.set_xticks(range(len(kl)) if few else [])
+    if few:
+        ax.set_xticklabels([f"$z_{{{d}}}$" for d in order])
+    ax.set(xlabel="latent dimension", ylabel="KL (nats)", ylim=(0, None))
+    return figure_of(ax)
+
+
 def figure_of(ax: "Axes") -> "Figure":
     """Returns the figure of axes; of axes on a part of a figure, that part."""
     return cast("Figure", ax.figure)
