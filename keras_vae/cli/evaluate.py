@@ -105,9 +105,9 @@ def measure(vae, inputs, draws: int, seed: int) -> dict[str, float]:
     if not vae.compiled:
         vae.compile()
     logs = vae.evaluate(inputs, batch_size=128, verbose=0, return_dict=True)
-    losses = ("negative_elbo", "reconstruction_loss", "kl_loss")
-    results = {name: float(logs[name]) for name in losses if name in logs}
-    if draws and "negative_elbo" in logs:  # of a point posterior there is none
+    names = ("negative_elbo", "reconstruction_loss", "kl_loss")
+    results = {name: float(logs[name]) for name in names if name in logs}
+    if draws and vae.objective.needs_kl:
         estimate = vae.log_likelihood(inputs, draws, seed=seed)
         results["log_likelihood"] = float(estimate.log_likelihood.mean())
         results["effective_sample_size"] = float(np.median(estimate.effective_sample_size))
@@ -120,12 +120,12 @@ def _rows(results, vae):
     def row(name, key, meaning):
         return name, f"{results[key]:,.2f}", meaning
 
-    rows = []
-    if "negative_elbo" in results:
-        rows.append(row("negative ELBO", "negative_elbo", "nats; lower is better"))
-    rows.append(row("reconstruction", "reconstruction_loss", "-log p(x|z), a part of it"))
-    if "kl_loss" in results:
-        rows.append(row("KL", "kl_loss", "KL(q(z|x) ‖ p(z)), the other part"))
+    lines = [
+        ("negative ELBO", "negative_elbo", "nats; lower is better"),
+        ("reconstruction", "reconstruction_loss", "-log p(x|z), a part of it"),
+        ("KL", "kl_loss", "KL(q(z|x) ‖ p(z)), the other part"),
+    ]
+    rows = [row(*line) for line in lines if line[1] in results]
     if "log_likelihood" in results:
         size = f"effective {results['effective_sample_size']:,.1f} of {results['draws']:,} draws"
         name = "log p(x|y)" if vae.goes_through_classes else "log p(x)"

@@ -20,6 +20,17 @@ SAYS = {
     "calibration_error": "|share that is right - probability|, mean over 15 bins; 0 is best",
     "brier_score": "squared error of the probabilities, 0 to 2; 0 is best",
 }
+# Of scores whose name is no plain word.
+CALLED = {
+    "brier_score": "Brier score",
+    "knn_probe": "kNN probe",
+    "mig": "MIG",
+    "sap": "SAP",
+    "dci": "DCI",
+    "irs": "IRS",
+    "factor_vae": "FactorVAE score",
+    "beta_vae": "β-VAE score",
+}
 
 
 class Report(NamedTuple):
@@ -105,21 +116,23 @@ def _judge_by_labels(report, vae, found, seed):
         scores = report_numbers.of_classifier(probabilities, classes) | scores
         report.pictures.append(report_pictures.of_classifier(probabilities, classes))
     report.numbers.update(scores)
-    report.tables.append(_table("By the labels", scores, SAYS | says))
+    report.tables.append(_table("What the code tells of the labels", scores, SAYS | says))
 
 
 def _judge_by_factors(report, vae, found, names, seed):
     scores = report_numbers.of_factors(vae, found, seed)
     names = report_numbers.factor_names(names, found.factors)
     report.numbers["disentanglement"] = dict(scores)
-    report.tables.append(_table("By the factors", scores, scores.says))
+    report.tables.append(_table("What the code tells of the factors", scores, scores.says))
     report.pictures.append(report_pictures.of_factors(scores.details["dci"].importance, names))
 
 
 def _table(title, scores, says):
-    return Table(
-        title, [(name.replace("_", " "), f"{v:.3f}", says[name]) for name, v in scores.items()]
-    )
+    rows = [
+        (CALLED.get(name, name.replace("_", " ")), f"{value:.3f}", says[name])
+        for name, value in scores.items()
+    ]
+    return Table(title, rows)
 
 
 def write(folder: Path, report: Report, title: str, settings: dict[str, Any], vae) -> None:

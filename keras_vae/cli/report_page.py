@@ -102,10 +102,11 @@ def _table(table):
 
 
 def _picture(picture):
-    size = round(picture.figure.get_figwidth() * 96)
     file = io.BytesIO()
-    picture.figure.savefig(file, format="png", dpi=DPI)
-    data = base64.b64encode(file.getvalue()).decode("ascii")
+    picture.figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
+    png = file.getvalue()
+    size = round(int.from_bytes(png[16:20]) * 96 / DPI)  # where PNG has its width in pixels
+    data = base64.b64encode(png).decode("ascii")
     return (
         f"<section>\n<h2>{escape(picture.title)}</h2>\n<figure>\n"
         f"<figcaption>{escape(picture.caption)}</figcaption>\n"

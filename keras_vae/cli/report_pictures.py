@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from keras_vae.cli.data import Data
 
 MOST_ROWS_OF_TRAVERSAL = 10
+MOST_COLOURS = 20
 
 
 def of_images(vae, found: "Data", scores: np.ndarray | None, seed: int) -> list[Picture]:
@@ -82,17 +83,14 @@ def of_code(vae, found: "Data", kl: np.ndarray | None, labels: np.ndarray | None
         )
     z = vae.encode(found.inputs()).reshape(len(found.x), -1)
     if z.shape[1] > 1:
-        names = None
-        if labels is not None:
-            shown = np.where(learned.known(labels), labels.astype(str), "unknown")
-            names = shown if len(set(shown)) <= 20 else None
-        pictures.append(
-            Picture(
-                "Codes",
-                "The posterior mean of each row, in the two dimensions that vary most.",
-                plots.latent_scatter(z, names),
-            )
-        )
+        caption = "The posterior mean of each row, in the two dimensions that vary most."
+        if labels is not None and len(set(labels.tolist())) <= MOST_COLOURS:
+            known = learned.known(labels)
+            z, labels = z[known], labels[known]
+            caption = caption.replace("each row", "each labelled row")
+        else:
+            labels = None
+        pictures.append(Picture("Codes", caption, plots.latent_scatter(z, labels)))
     return pictures
 
 
