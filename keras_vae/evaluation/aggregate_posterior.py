@@ -8,7 +8,7 @@ import numpy as np
 from keras_vae import distributions, encoders
 from keras_vae.evaluation.factors import check_codes
 from keras_vae.priors import StandardNormal
-from keras_vae.validation.arguments import check_count
+from keras_vae.validation.arguments import check_choice, check_count
 
 _MAX_TABLE = 2**22  # numbers of a table of densities that are in memory at a time: 32 MB
 
@@ -34,11 +34,20 @@ class KLDecomposition(NamedTuple):
 
 
 def kl_decomposition(
-    mean, log_var, z=None, n_samples: int = 1, seed: int | None = 0
+    mean,
+    log_var,
+    z=None,
+    n_samples: int = 1,
+    seed: int | None = 0,
+    n_data: int | None = None,
+    estimator: str = "stratified",
 ) -> KLDecomposition:
     """Splits the KL of diagonal normal posteriors, with q(z) = (1/N) Σ q(z|xⱼ) over all rows.
 
     q(z) is that of these rows, so that I(x; z) is at most log N. The work is N² draws · d.
+
+    With `n_data` the rows are a minibatch of so many, whose q(z) is estimated from it as
+    `keras_vae.objectives.BetaTCVAE` does while it trains: noisy, and biased by the logarithm.
 
     Args:
         mean: of each posterior, `(n, d)`.
@@ -46,17 +55,25 @@ def kl_decomposition(
         z: draws of the posteriors, `(n_samples, n, d)` or `(n, d)`; drawn here by default.
         n_samples: draws per posterior, if z is not given.
         seed: of these draws; `None` draws anew.
+        n_data: rows of the data that these are a minibatch of.
+        estimator: of such a minibatch, `"stratified"` or `"weighted"`. The weights of the latter
+            add up to 1/N: its mutual information is too large by log N, and no more than a loss.
 
     Raises:
-        ValueError: for shapes that differ or NaN.
+        ValueError: for shapes that differ or NaN, and a minibatch of one row or of fewer data.
 
     Reference:
         Hoffman and Johnson, "ELBO surgery", 2016; Chen et al., "Isolating sources of
-        disentanglement in VAEs", 2018, equation 2.
+        disentanglement in VAEs", 2018, equation 2 and appendix C.
     """
     mean, log_var, z = _check(mean, log_var, z, n_samples, seed)
+    check_choice("estimator", estimator, ("stratified", "weighted"))
+    n = len(mean)
+    if n_data is not None and not 2 <= n <= check_count("n_data", n_data):
+        raise ValueError(f"A minibatch has 2 to n_data rows; received {n} and n_data={n_data}.")
     per_dimension = 0.5 * (mean**2 + np.exp(log_var) - 1.0 - log_var)
-    log_own, log_qz, log_qz_each = _mean_log_densities(mean, log_var, z)
+    weights = np.full(n, 1 / n) if n_data is None else _batch_weights(n, n_data, estimator)
+    log_own, log_qz, log_qz_each = _mean_log_densities(mean, log_var, z, weights)
     log_pz = float(np.mean(np.sum(_log_normal(z, 0.0, 0.0), axis=-1)))
     return KLDecomposition(
         float(per_dimension.sum(axis=1).mean()),
@@ -69,17 +86,30 @@ def kl_decomposition(
 
 
 def mutual_information(
-    mean, log_var, z=None, n_samples: int = 1, seed: int | None = 0, leave_one_out: bool = False
+    mean,
+    log_var,
+    z=None,
+    n_samples: int = 1,
+    seed: int | None = 0,
+    leave_one_out: bool = False,
+    closed_entropy: bool = False,
 ) -> float:
     """Returns I(x; z) of diagonal normal posteriors, in nats, see `kl_decomposition`.
 
     With few rows it is too small, as it is at most log N. With `leave_one_out` q(z) is that of all
-    other rows: an estimate that is too large instead.
+    other rows: an estimate that is too large instead. With `closed_entropy` the mean of
+    log q(z|x) is not that of the draws but the one that it tends to.
     """
     mean, log_var, z = _check(mean, log_var, z, n_samples, seed)
-    if leave_one_out and len(mean) < 2:
-        raise ValueError("leave_one_out needs two posteriors or more.")
-    log_own, log_qz, _ = _mean_log_densities(mean, log_var, z, leave_one_out)
+    n = len(mean)
+    weights = np.full(n, 1 / n)
+    if leave_one_out:
+        if n < 2:
+            raise ValueError("leave_one_out needs two posteriors or more.")
+        weights = np.array([0.0] + [1 / (n - 1)] * (n - 1))
+    log_own, log_qz, _ = _mean_log_densities(mean, log_var, z, weights)
+    if closed_entropy:
+        log_own = float(-0.5 * np.sum(math.log(2 * math.pi) + 1 + log_var, axis=1).mean())
     return log_own - log_qz
 
 
@@ -149,23 +179,35 @@ def _check(mean, log_var, z, n_samples, seed):
     return mean, log_var, z
 
 
-def _mean_log_densities(mean, log_var, z, leave_one_out=False):
-    """Returns the means of log q(z|x), log q(z) and Σ log q(z_d) over all draws."""
+def _batch_weights(n, n_data, estimator):
+    """Returns the weights in q(z_i) of the posteriors of x_i, the next row, that after it, ..."""
+    if estimator == "weighted":
+        return np.full(n, 1 / (n_data * n))
+    # x_i itself stands for one row of N; the next one for those that the batch lacks.
+    weights = np.full(n, 1 / (n - 1))
+    weights[:2] = 1 / n_data, (n_data - n + 1) / (n_data * (n - 1))
+    return weights
+
+
+def _mean_log_densities(mean, log_var, z, weights):
+    """Returns the means of log q(z|x), log q(z) and Σ log q(z_d) over all draws.
+
+    `weights` are those in q(z_i) of the posteriors of x_i, the next row, that after it, ...
+    """
     n, d = mean.shape
     log_own = np.sum(_log_normal(z, mean, log_var), axis=-1).mean()
-    log_n = math.log(n - 1 if leave_one_out else n)
+    with np.errstate(divide="ignore"):  # of a row that is left out
+        log_weights = np.log(weights)
     step = max(1, _MAX_TABLE // (n * d))
     joint = each = 0.0
     for draws in z:
         for start in range(0, n, step):
             some = draws[start : start + step]
+            rows = np.arange(start, start + len(some))[:, None]
+            log_weight = log_weights[(np.arange(n) - rows) % n]
             log_densities = _log_normal(some[:, None], mean, log_var)  # (rows, n, d)
-            each += (_log_sum_exp(log_densities, 1) - math.log(n)).sum()
-            of_rows = log_densities.sum(axis=-1)
-            if leave_one_out:
-                rows = np.arange(len(some))
-                of_rows[rows, start + rows] = -np.inf
-            joint += (_log_sum_exp(of_rows, 1) - log_n).sum()
+            each += _log_sum_exp(log_densities + log_weight[..., None], 1).sum()
+            joint += _log_sum_exp(log_densities.sum(axis=-1) + log_weight, 1).sum()
     count = z.shape[0] * n
     return float(log_own), float(joint / count), float(each / count)
 

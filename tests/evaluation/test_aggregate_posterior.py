@@ -1,5 +1,7 @@
 """The KL's parts: identities, densities of SciPy, and posteriors whose information is known."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from scipy.special import logsumexp
 
 import keras_vae as kv
 from keras_vae import evaluation
+from keras_vae.evaluation.aggregate_posterior import _batch_weights
 
 RNG = np.random.default_rng(0)
 MEAN, LOG_VAR = RNG.normal(size=(40, 3)), RNG.normal(size=(40, 3)) - 1.0
@@ -32,6 +35,46 @@ def test_the_parts_are_means_of_scipys_densities():
     expected = own - (logsumexp(others, axis=2).mean() - np.log(39))
     found = evaluation.mutual_information(MEAN, LOG_VAR, Z, leave_one_out=True)
     assert found == pytest.approx(expected)
+
+
+def test_a_closed_entropy_is_that_of_scipys_normals():
+    log_q = stats.norm(MEAN, np.exp(LOG_VAR / 2)).logpdf(Z[:, :, None]).sum(-1)
+    entropy = stats.norm(MEAN, np.exp(LOG_VAR / 2)).entropy().sum(axis=1).mean()
+    expected = -entropy - (logsumexp(log_q, axis=2).mean() - np.log(40))
+    found = evaluation.mutual_information(MEAN, LOG_VAR, Z, closed_entropy=True)
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("estimator", ["weighted", "stratified"])
+def test_of_a_minibatch_it_is_what_the_objective_estimates(estimator):
+    from keras_vae import distributions, objectives
+
+    mean, log_var, z = (keras.ops.convert_to_tensor(a, "float32") for a in (MEAN, LOG_VAR, Z))
+    n, prior = len(MEAN), kv.priors.StandardNormal()
+    prior.build((None, 3))
+    forward = objectives.Forward(
+        x=keras.ops.zeros((n, 1)), target=keras.ops.zeros((n, 1)), params=keras.ops.zeros((n, 1)),
+        posterior=distributions.DiagonalNormal(mean, log_var),
+        prior=prior, likelihood=kv.likelihoods.Gaussian(),
+        z=z, sample_weight=keras.ops.ones(n) / n, decode=None, data_size=500,
+    )  # fmt: skip
+    terms = objectives.BetaTCVAE(estimator=estimator).terms(forward)
+    found = evaluation.kl_decomposition(MEAN, LOG_VAR, Z, n_data=500, estimator=estimator)
+    for name in ("mutual_information", "total_correlation", "dimension_wise_kl"):
+        value = float(keras.ops.mean(terms[name]))
+        assert getattr(found, name) == pytest.approx(value, rel=1e-4, abs=1e-5)
+    assert found.sampled_kl == pytest.approx(
+        evaluation.kl_decomposition(MEAN, LOG_VAR, Z).sampled_kl
+    )
+
+
+def test_a_stratified_minibatch_of_all_rows_in_turn_has_the_density_of_all():
+    """Each other row comes as often as any: the mean of the estimated q(z) is q(z)."""
+    rows = [[0, *rest] for rest in itertools.permutations(range(1, 5), 2)]
+    log_q = stats.norm(MEAN[:5, 0], np.exp(LOG_VAR[:5, 0] / 2)).pdf(0.3)
+    weights = _batch_weights(3, 5, "stratified")
+    found = np.mean([log_q[row] @ weights for row in rows])
+    assert found == pytest.approx(log_q.mean())
 
 
 def test_the_sampled_kl_tends_to_the_closed_form():
@@ -72,6 +115,10 @@ def test_what_does_not_fit_is_refused():
         evaluation.marginal_kl(MEAN, LOG_VAR, Z[:, :5])
     with pytest.raises(ValueError, match="two posteriors"):
         evaluation.mutual_information(MEAN[:1], LOG_VAR[:1], leave_one_out=True)
+    with pytest.raises(ValueError, match="received 40 and n_data=39"):
+        evaluation.kl_decomposition(MEAN, LOG_VAR, n_data=39)
+    with pytest.raises(ValueError, match="estimator must be one of"):
+        evaluation.kl_decomposition(MEAN, LOG_VAR, n_data=50, estimator="exact")
 
 
 def vae_of(posterior="diagonal_normal", **parts):
