@@ -19,8 +19,10 @@ from keras_vae.posteriors import Posterior
 from keras_vae.priors import Prior
 from keras_vae.training.beside import Beside
 from keras_vae.training.compiled_loops import CompiledLoops
+from keras_vae.training.data import warn_of_target
 from keras_vae.training.row_order import RowOrder
 from keras_vae.typing import Tensor
+from keras_vae.validation.arrays import check_target_shape
 
 # Set while a training or test step runs: `call` then gives all that the loss needs.
 # A context variable, as replicas of tf.distribute run in threads of their own.
@@ -82,6 +84,19 @@ class Flow(keras.Model):
                 f"Cannot {action} yet: the model is not built. Call fit, or "
                 "vae.build((None, *shape_of_one_sample))."
             )
+
+    def check_target(self, x, y=None) -> None:
+        """Raises a ValueError if the target, y or else x, does not suit the model.
+
+        Args:
+            x: array of rows.
+            y: the target's rows, where it is not x.
+        """
+        target = x if y is None else y
+        check_target_shape(target.shape[1:], self.target_features)
+        self.likelihood.check_target(target)
+        if y is None and self.own_target:
+            warn_of_target()
 
     def check_has_density(self, action: str) -> None:
         """Raises a ValueError if q(z|x) is a point mass, of which there is no KL."""

@@ -10,7 +10,6 @@ from keras_vae.evaluation import draws
 from keras_vae.model.flow import Flow
 from keras_vae.numerics.arcs import arcs
 from keras_vae.training.beside import Rows
-from keras_vae.training.data import warn_of_target
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import is_count, plain
 from keras_vae.validation.arrays import check_target_shape
@@ -178,19 +177,6 @@ class Inference(Flow):
             ValueError: if log p(x|z) does not come apart into features.
         """
         return evaluation.score_per_feature(self, x, y, batch_size, condition)
-
-    def check_target(self, x, y=None) -> None:
-        """Raises a ValueError if the target, y or else x, does not suit the model.
-
-        Args:
-            x: array of rows.
-            y: the target's rows, where it is not x.
-        """
-        target = x if y is None else y
-        check_target_shape(target.shape[1:], self.target_features)
-        self.likelihood.check_target(target)
-        if y is None and self.own_target:
-            warn_of_target()
 
     def score_given(self, x, y=None, given: Given = NOTHING) -> Tensor:
         """Returns `score` of the tensor x, and of the target y where it is not x, as a tensor."""
