@@ -68,7 +68,11 @@ def gradient(function, x):
 def make_vae(optimizer=None, noise=None, **kwargs):
     """Returns a small compiled VAE of 12 binary features; `noise` fixes epsilon."""
     encoder = kwargs.pop("encoder", None)
-    encoder = encoder or kv.VariationalEncoder(LATENT_DIM, kv.networks.DenseEncoder((8,)))
+    objective = kwargs.get("objective")
+    is_without_kl = isinstance(objective, kv.objectives.Objective) and not objective.needs_kl
+    posterior = "point" if is_without_kl else "diagonal_normal"
+    network = kv.networks.DenseEncoder((8,))
+    encoder = encoder or kv.VariationalEncoder(LATENT_DIM, network, posterior)
     if noise is not None:
         encoder.sampler = FixedNoise(noise)
     decoder = kwargs.pop("decoder", None) or kv.networks.DenseDecoder(N_FEATURES, (8,))

@@ -147,11 +147,12 @@ def _report(config, history, seconds, output, accuracy):
     def row(name, log, meaning):
         return name, f"{last[log]:,.2f}", meaning
 
-    rows = [
-        row("negative ELBO", "val_negative_elbo", "nats, of the validation data; lower is better"),
-        row("reconstruction", "val_reconstruction_loss", "-log p(x|z), a part of it"),
-        row("KL", "val_kl_loss", "KL(q(z|x) ‖ p(z)), the other part"),
+    lines = [
+        ("negative ELBO", "val_negative_elbo", "nats, of the validation data; lower is better"),
+        ("reconstruction", "val_reconstruction_loss", "-log p(x|z), a part of it"),
+        ("KL", "val_kl_loss", "KL(q(z|x) ‖ p(z)), the other part"),
     ]
+    rows = [row(*line) for line in lines if line[1] in last]
     if "active_units" in last:
         used = f"{last['active_units']:.0f} of {config.latent_dim}"
         rows.append(("active units", used, "latent dimensions in use"))

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import distributions
-from keras_vae.numerics.clusters import clustered
+from keras_vae.numerics.clusters import clusters
 from keras_vae.numerics.straight_through import bounded
 from keras_vae.priors.conditional import ConditionalPrior
 from keras_vae.priors.conditional_normal import head
@@ -60,7 +60,8 @@ class ConditionalMixture(ConditionalPrior):
 
     def start(self, z, rng: np.random.Generator, x=None, vector=None) -> None:
         """Begins with means among the codes, apart from one another."""
-        self.means.assign(clustered(z, self.n_components, rng)[0])
+        own = clusters(z, self.n_components, rng)
+        self.means.assign(np.stack([points.mean(axis=0) for points in own]))
 
     def distribution_given(self, vector) -> distributions.MixtureOfNormals:
         shifts = self.normals(vector)

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import distributions
-from keras_vae.numerics.clusters import clustered
+from keras_vae.numerics.clusters import clusters
 from keras_vae.priors.base import Prior
 from keras_vae.saving.registry import serializable
 from keras_vae.validation.arguments import check_choice, check_count
@@ -65,10 +65,20 @@ class GaussianMixture(Prior):
 
     def start(self, z, rng: np.random.Generator, x=None, vector=None) -> None:
         """Begins with the clusters that k-means++ finds among the codes."""
-        means, variances, shares = clustered(z, self.n_components, rng)
-        self.means.assign(means)
-        self.log_vars.assign(np.log(variances))
-        self.logits.assign(np.log(shares))
+        own = clusters(z, self.n_components, rng)
+        self.means.assign(np.stack([points.mean(axis=0) for points in own]))
+        self.logits.assign(np.log([len(points) / len(z) for points in own]))
+        # So wide at least, as a cluster of one point has no width.
+        floor = 0.01 * z.var(axis=0) + 1e-6
+        if self.covariance == "diagonal":
+            variances = np.stack([points.var(axis=0) + floor for points in own])
+            self.log_vars.assign(np.log(variances))
+            return
+        covariances = [np.cov(points.T, bias=True) + np.diag(floor) for points in own]
+        tril = np.linalg.cholesky(covariances)
+        scale = np.diagonal(tril, axis1=1, axis2=2)
+        self.log_vars.assign(2.0 * np.log(scale))
+        self.below.assign(np.tril(tril / scale[..., None], -1))
 
     def distribution(self) -> distributions.Mixture:
         if self.covariance == "diagonal":

@@ -68,6 +68,7 @@ PARTS = [
 ]
 # With what else a part goes.
 NEEDS = {"uniform_on_sphere": {"posterior": "von_mises_fisher"},
+         "point": {"objective": "rae"}, "rae": {"posterior": "point"},
          "von_mises_fisher": {"prior": "uniform_on_sphere"}}  # fmt: skip
 
 

@@ -25,6 +25,8 @@ class PosteriorContract:
 
     @staticmethod
     def make_vae(head, **kwargs):
+        if not head.distribution_class.has_density:
+            kwargs["objective"] = kv.objectives.RAE()
         prior = PRIORS[head.distribution_class.support]
         return common.make_vae(prior, head, **kwargs)
 
@@ -55,17 +57,34 @@ class PosteriorContract:
         assert tuple(code.shape) == (4, LATENT_DIM) and tuple(log_prob_of_code.shape) == (4,)
         params = vae.posterior_params(common.data(vae, 4))
         assert tuple(params) == vae.encoder.head.param_names
-        for value in (z, log_prob, code, log_prob_of_code, *params.values()):
+        of_density = (log_prob, log_prob_of_code) if posterior.has_density else ()
+        for value in (z, code, *of_density, *params.values()):
             assert keras.backend.standardize_dtype(value.dtype) == "float32"
             assert np.isfinite(to_numpy(value)).all()
 
     def test_seeds(self, posterior):
+        if not posterior.has_density:
+            pytest.skip("a point draws nothing")
         first, again, other = (to_numpy(posterior.sample(3, seed=s)) for s in (1, 1, 2))
         np.testing.assert_array_equal(first, again)
         assert not np.allclose(first, other)
         assert not np.allclose(to_numpy(posterior.sample(3)), to_numpy(posterior.sample(3)))
 
+    def test_what_has_no_density_is_where_it_says(self, vae, posterior):
+        if posterior.has_density:
+            pytest.skip("it has a density")
+        draws, x = to_numpy(posterior.sample(3)), common.data(vae, 4)
+        np.testing.assert_array_equal(draws, np.stack([to_numpy(posterior.z_mean)] * 3))
+        np.testing.assert_array_equal(vae.encode(x, draw=True), vae.encode(x))
+        for function in (vae.score, vae.log_likelihood):
+            with pytest.raises(ValueError, match="has no density"):
+                function(x)
+        with pytest.raises(ValueError, match="has no density"):
+            posterior.log_prob(posterior.z_mean)
+
     def test_a_draw_and_its_log_probability_go_together(self, posterior):
+        if not posterior.has_density:
+            pytest.skip("there is no log-probability")
         draws, log_prob = map(to_numpy, posterior.sample_and_log_prob(20_000, seed=3))
         for row in range(4):
             common.assert_density_of_draws(draws[:, row], log_prob[:, row], posterior.support)
@@ -108,6 +127,8 @@ class PosteriorContract:
                     getattr(posterior, name)()
 
     def test_kl_agrees_with_its_estimate(self, vae, posterior):
+        if not posterior.has_density:
+            pytest.skip("there is no KL")
         prior = vae.prior.distribution()
         z, log_qz = posterior.sample_and_log_prob(5000, seed=5)
         kl = to_numpy(distributions.kl_divergence(posterior, prior, z, log_qz))
@@ -147,11 +168,15 @@ class PosteriorContract:
     @pytest.mark.parametrize("policy", common.POLICIES)
     def test_it_is_float32_in_a_step_of_any_policy(self, make, policy):
         with common.dtype_policy(policy):
-            found = set()
-            vae = self.make_vae(make(), kl_divergence=common.recording_kl(found))
+            found, head = set(), make()
+            has_density = head.distribution_class.has_density
+            kl = {"kl_divergence": common.recording_kl(found)} if has_density else {}
+            vae = self.make_vae(head, **kl)
             common.assert_float32_weights(vae.encoder.head)
             logs = vae.fit(common.data(vae), epochs=1, verbose=0).history
+            params = vae.posterior_params(common.data(vae, 4))
         assert np.isfinite(logs["loss"]).all()
+        found |= {keras.backend.standardize_dtype(value.dtype) for value in params.values()}
         assert found == {"float32"}
 
     def test_what_is_exported_computes_with_it(self, vae, tmp_path):

@@ -18,6 +18,11 @@ import keras_vae as kv
 from keras_vae import distributions
 
 
+def _other(prior) -> str:
+    """Returns a prior that a model may have been trained with before."""
+    return "uniform_on_sphere" if prior.support == "sphere" else "standard_normal"
+
+
 class PriorContract:
     """Tests of a prior; a subclass gives the fixture `make`."""
 
@@ -59,7 +64,8 @@ class PriorContract:
         draws = vae.prior.sample(20_000, seed=3)
         support = vae.prior.support or vae.posterior(common.data(vae, 1)).support
         log_prob = to_numpy(vae.prior.log_prob(draws))
-        common.assert_density_of_draws(to_numpy(draws), log_prob, support)
+        is_bound = vae.prior.distribution().log_prob_is_bound
+        common.assert_density_of_draws(to_numpy(draws), log_prob, support, is_bound)
 
     def test_closed_forms_agree_with_draws(self, vae):
         distribution = vae.prior.distribution()
@@ -89,6 +95,19 @@ class PriorContract:
         vae.fit(common.data(vae), epochs=2, verbose=0)
         for weight, value in zip(prior.trainable_weights, before, strict=True):
             assert not np.allclose(to_numpy(weight), value, atol=1e-6), weight.path
+
+    def test_it_is_fitted_after_training(self, make):
+        new = make()
+        vae = common.make_vae(posterior=common.posterior_for(new), prior=_other(new))
+        vae.fit(x := common.data(vae), verbose=0)
+        codes = vae.encode(x)
+        history = vae.fit_prior(x, new, epochs=3, batch_size=32, verbose=0).history
+        assert vae.prior is new
+        assert len(history.get("loss", [])) == (3 if new.trainable_weights else 0)
+        np.testing.assert_array_equal(vae.encode(x), codes)
+        z, found = to_numpy(new.sample(4, seed=1)), vae.sample(4, seed=1)
+        np.testing.assert_allclose(found, vae.decode(z), rtol=1e-5, atol=1e-6)
+        assert np.isfinite(vae.fit(x, verbose=0).history["loss"]).all()
 
     def test_it_comes_back_from_a_file(self, vae, tmp_path):
         copy = common.saved_and_loaded(vae, tmp_path)

@@ -212,6 +212,8 @@ def test_gradients_are_finite_at_the_edges(name, latent_dim, scale):
         posterior = layer.distribution(layer(features))
         mean, log_var = posterior.base()
         z, log_prob = posterior.from_base(mean + ops.exp(0.5 * log_var) * 0.3)
+        if not posterior.has_density:
+            return ops.sum(z) * 1e-6
         kl = distributions.kl_divergence(posterior, prior, z, log_prob)
         # Scaled, as the squares of codes of 10⁴ are no edge of the posterior.
         return ops.sum(log_prob - prior.log_prob(z) + kl) * 1e-6
@@ -230,9 +232,10 @@ def test_outputs_of_the_encoder(x, name):
         to_numpy(params["z_mean"]), to_numpy(outputs["z_mean"]), rtol=1e-5, atol=1e-6
     )
     posterior = encoder.posterior(outputs)
-    known = posterior.knows_any_z
-    log_prob = posterior.log_prob(outputs["z"]) if known else outputs["z_log_prob"]
-    assert log_prob.shape == (4, 256)
+    if posterior.has_density:
+        known = posterior.knows_any_z
+        log_prob = posterior.log_prob(outputs["z"]) if known else outputs["z_log_prob"]
+        assert log_prob.shape == (4, 256)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(encoder))
     copy(x)
     copy.set_weights(encoder.get_weights())

@@ -10,6 +10,7 @@ OPTIONS = {
     "vamp": {"n_components": 4},
     "real_nvp": {"n_layers": 2, "units": (8,)},
     "gaussian_mixture": {"n_components": 3},
+    "two_stage": {"latent_dim": 2, "units": (16,)},
 }
 # Those of a condition have tests of their own: test_conditional_priors.py.
 UNCONDITIONAL = [
@@ -22,3 +23,9 @@ class TestNamedPriors(PriorContract):
     def make(self, request):
         name = request.param
         return lambda: kv.priors.NAMES[name](**OPTIONS.get(name, {}))
+
+
+class TestFullMixture(PriorContract):
+    @pytest.fixture
+    def make(self):
+        return lambda: kv.priors.GaussianMixture(3, covariance="full")
