@@ -69,7 +69,7 @@ class GaussianMixture(Prior):
         self.means.assign(np.stack([points.mean(axis=0) for points in own]))
         self.logits.assign(np.log([len(points) / len(z) for points in own]))
         # So wide at least, as a cluster of one point has no width.
-        floor = 0.01 * z.var(axis=0) + 1e-6
+        floor = 1e-3 * z.var(axis=0) + 1e-6
         if self.covariance == "diagonal":
             variances = np.stack([points.var(axis=0) + floor for points in own])
             self.log_vars.assign(np.log(variances))
