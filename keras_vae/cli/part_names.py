@@ -46,6 +46,7 @@ NAMES = {
         "miwae",
         "piwae",
         "rae",
+        "trimmed",
         "wae",
     ],
 }

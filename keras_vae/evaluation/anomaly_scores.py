@@ -49,6 +49,7 @@ def reconstruction_probability(vae, x, y, condition, draws: Draws, batch_size: i
 
 def log_likelihood(vae, x, y, condition, draws: Draws, batch_size: int) -> np.ndarray:
     """Returns -log p(x), `(n,)`, in nats, by importance sampling as `vae.log_likelihood`."""
+    vae.check_has_density("estimate log_likelihood")
     function = partial(_negative_log_likelihood, vae, draws)
     name = f"negative_log_likelihood of {draws.n} draws by {draws.seed}"
     return _by_batches(vae, name, function, x, y, condition, _rows(vae, draws, batch_size))

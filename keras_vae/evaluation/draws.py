@@ -1,5 +1,6 @@
 """Draws of a trained model, by seed: codes of q(z|x) and data of p(x|z), and how wide q(z|x) is."""
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -52,6 +53,17 @@ def codes(vae, n: int, seed: int | None, condition=None) -> Tensor:
         return vae.prior.sample(n, seed=seed)
     given = vae.condition.given(vae.condition.as_tree(rows))
     return vae.prior.given(given).sample_rows(1, n, seed)
+
+
+def warn_of_prior(vae) -> None:
+    """Warns where codes are drawn of a prior that nothing drew those of data to."""
+    if vae.objective.needs_kl or vae.objective.penalties or vae.prior.weights:
+        return
+    warnings.warn(
+        f"Nothing has drawn the codes to the {type(vae.prior).__name__} that is sampled here. "
+        "Fit a prior to them: vae.fit_prior(x, keras_vae.priors.GaussianMixture(10)).",
+        stacklevel=3,
+    )
 
 
 def encode(vae, x, seed: int | None, batch_size: int, condition=None) -> np.ndarray:

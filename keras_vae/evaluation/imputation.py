@@ -116,6 +116,7 @@ def impute(
 
 
 def _check_model(vae, n_imputations):
+    vae.check_has_density("impute")
     likelihood = vae.likelihood
     if vae.own_target or vae.target_features != vae.input_features:
         raise ValueError(

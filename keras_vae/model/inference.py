@@ -1,7 +1,5 @@
 """Inference: what a trained VAE is used for."""
 
-import warnings
-
 import numpy as np
 
 from keras_vae import distributions, encoders, evaluation
@@ -205,22 +203,13 @@ class Inference(Flow):
             condition: what is given, one for all or one for each of the n.
         """
         self.check_built("sample")
-        self._warn_of_prior()
+        draws.warn_of_prior(self)
         if not is_count(n):
             raise ValueError(f"sample needs a number of at least 1; received {n!r}.")
         z = draws.codes(self, int(n), plain(seed), condition)
         if draw:
             return draws.decode(self, z, seed, batch_size, condition)
         return self.decode(z, batch_size, condition=condition)
-
-    def _warn_of_prior(self):
-        if self.objective.needs_kl or self.objective.penalties or self.prior.weights:
-            return
-        warnings.warn(
-            f"Nothing has drawn the codes to the {type(self.prior).__name__} that is sampled here. "
-            "Fit a prior to them: vae.fit_prior(x, keras_vae.priors.GaussianMixture(10)).",
-            stacklevel=3,
-        )
 
     def interpolate(
         self,
