@@ -56,7 +56,8 @@ def one_seed(seed: int, args, x, x_test, distance) -> dict[str, tuple]:
         log_p = vae.log_likelihood(x_test[:N_TEST], args.draws, seed=0).log_likelihood.mean()
         samples = vae.sample(len(x_test), seed=1, batch_size=1000)
         found[name] = log_p, distance(samples.reshape(-1, 28, 28)), seconds
-        print(f"seed {seed}, {name}: {log_p:.2f} nats, {found[name][1]:.2f}, {seconds:.0f} s")
+        shown = f"{log_p:.2f} nats, {found[name][1]:.2f}, {seconds:.0f} s"
+        print(f"seed {seed}, {name}: {shown}", flush=True)
     return found
 
 
