@@ -81,15 +81,16 @@ class GaussianMixture(Prior):
         self.below.assign(np.tril(tril / scale[..., None], -1))
 
     def distribution(self) -> distributions.Mixture:
+        return distributions.Mixture(self.logits, self._components())
+
+    def _components(self):
         if self.covariance == "diagonal":
-            components = distributions.DiagonalNormal(self.means, self.log_vars)
-            return distributions.Mixture(self.logits, components)
+            return distributions.DiagonalNormal(self.means, self.log_vars)
         log_vars = ops.convert_to_tensor(self.log_vars)
         below = ops.array(np.tri(log_vars.shape[-1], k=-1, dtype="float32"))
         tril = ops.eye(log_vars.shape[-1]) + below * ops.convert_to_tensor(self.below)
         scale_tril = ops.expand_dims(ops.exp(0.5 * log_vars), -1) * tril
-        components = distributions.FullCovarianceNormal(self.means, scale_tril)
-        return distributions.Mixture(self.logits, components)
+        return distributions.FullCovarianceNormal(self.means, scale_tril)
 
     def get_config(self) -> dict:
         config = {"n_components": self.n_components, "covariance": self.covariance}

@@ -176,7 +176,7 @@ def test_pseudo_inputs_begin_with_data(vae, data):
 
 @pytest.mark.parametrize("prior", ["conditional_mixture", "conditional_normal", "vamp"])
 def test_with_a_condition(data, prior):
-    vae = make_vae(condition=kv.conditions.OneHot(3))
+    vae = make_vae(likelihood="gaussian", condition=kv.conditions.OneHot(3))
     c = np.arange(len(data)) % 3
     x = data + 3.0  # whose codes lie far from the center, where priors begin
     vae.fit(x, condition=c, verbose=0)
