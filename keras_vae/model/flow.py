@@ -102,9 +102,8 @@ class Flow(keras.Model):
         """Raises a ValueError if q(z|x) is a point mass, of which there is no KL."""
         if not encoders.get(self.encoder).posterior_class.has_density:
             raise ValueError(
-                f"Cannot {action}: the posterior is a point, which has no density, so that there "
-                "is no KL, ELBO or log p(x). Compare x with vae.reconstruct(x), or train a VAE "
-                'with posterior="diagonal_normal".'
+                f"Cannot {action}: the posterior is a point, which has no density, and so no KL, "
+                'ELBO or log p(x). Compare x with vae.reconstruct(x), or take "diagonal_normal".'
             )
 
     def build_condition(self, input_shape) -> tuple[tuple, int]:
