@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_vae.cli import console
+from keras_vae.cli.detect import detect
 from keras_vae.cli.evaluate import evaluate
 from keras_vae.cli.export import export
 from keras_vae.cli.impute import impute
@@ -15,11 +16,12 @@ from keras_vae.version import __version__
 
 HELP = """Variational autoencoders from the terminal.
 
-[bold]Train[/] one, say what it is [bold]worth[/], [bold]fill[/] holes in data by it,
-[bold]export[/] it, [bold]serve[/] it:
+[bold]Train[/] one, say what it is [bold]worth[/], [bold]find[/] what is odd or [bold]fill[/] holes
+in data by it, [bold]export[/] it, [bold]serve[/] it:
 
   keras-vae train --data sprites --output runs/first
   keras-vae evaluate runs/first/vae.keras sprites
+  keras-vae detect vae.keras new.npy --calibration usual.npy
   keras-vae impute vae.keras table.csv --out filled.csv
   keras-vae export runs/first/vae.keras served --format onnx
   keras-vae serve served
@@ -45,7 +47,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, impute, export, serve):
+for command in (train, evaluate, detect, impute, export, serve):
     app.command(help=_flowing(command.__doc__ or ""), no_args_is_help=command is not train)(command)
 
 

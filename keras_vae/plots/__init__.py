@@ -5,6 +5,7 @@ was given: `figure.savefig("name.png")` writes it, and a notebook shows it after
 `%matplotlib inline`.
 """
 
+from keras_vae.plots.anomalies import p_value_histogram, score_maps
 from keras_vae.plots.curves import (
     history,
     kl_per_dimension,
@@ -34,11 +35,13 @@ __all__ = [
     "kl_per_dimension",
     "latent_scatter",
     "manifold",
+    "p_value_histogram",
     "precision_recall_cloud",
     "rate_distortion",
     "reconstructions",
     "samples",
     "score_histogram",
+    "score_maps",
     "transfer",
     "traversal",
 ]

@@ -39,6 +39,30 @@ def test_reconstructions_stand_below_their_inputs(vae, images):
     assert pixels(figure).std() > 10
 
 
+def test_score_maps_have_one_scale(vae, images):
+    figure = plots.score_maps(vae, images, n=4, limit=2.0)
+    drawn = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(drawn[:8, :8], images[0], atol=1e-6)
+    costs = -vae.score_per_feature(images[:4]).sum(axis=-1)
+    costs -= costs.min()
+    light = np.stack([drawn[18:26, 9 * i : 9 * i + 8].sum(axis=-1) for i in range(4)])
+    order = np.argsort(costs.ravel())
+    assert (np.diff(light.ravel()[order]) >= -1e-6).all()  # brighter where it costs more
+    assert "to 2 nats" in figure.axes[0].get_yticklabels()[2].get_text()
+    grey = kv.VAE(
+        kv.VariationalEncoder(2, kv.networks.DenseEncoder((4,))), kv.networks.DenseDecoder((8, 8))
+    )
+    grey.build((None, 8, 8))
+    assert pixels(plots.score_maps(grey, images[..., 0], n=3)).std() > 10
+
+
+def test_p_values_of_usual_data_lie_at_the_line():
+    figure = plots.p_value_histogram((np.arange(100) + 0.5) / 100, bins=10)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    np.testing.assert_allclose(heights, 1.0)
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), 1.0)
+
+
 def test_samples_are_those_of_the_seed(vae):
     figure = plots.samples(vae, rows=2, columns=3, seed=1)
     drawn = np.asarray(figure.axes[0].images[0].get_array())
