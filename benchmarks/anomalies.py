@@ -15,6 +15,7 @@ anomalies among them, plainly and trimmed: what does contamination cost?
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -27,7 +28,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 OURS = "keras_vae"
-STEPS, BATCH_SIZE = 1_000, 128
+STEPS, BATCH_SIZE = 500, 128
 
 
 def area(y, scores) -> float:
@@ -76,7 +77,7 @@ def scores_of(x_train, x_test, seed: int, objective="elbo") -> np.ndarray:
         objective=objective,
     )
     vae.compile(keras.optimizers.Adam(3e-3))
-    epochs = max(1, round(STEPS * BATCH_SIZE / len(x_train)))
+    epochs = max(1, round(STEPS / math.ceil(len(x_train) / BATCH_SIZE)))
     vae.fit(x_train, epochs=epochs, batch_size=BATCH_SIZE, verbose=0)
     return kv.AnomalyDetector(vae).score(x_test)
 

@@ -71,6 +71,7 @@ def test_the_shelf_is_that_of_the_code():
         ("docs/labels.md", "torch"),
         ("docs/evaluation.md", "torch"),
         ("docs/missing.md", "torch"),
+        ("docs/anomalies.md", "torch"),
     ],
 )
 def test_page(page, backend, tmp_path, monkeypatch):
