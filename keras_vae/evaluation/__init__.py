@@ -45,6 +45,9 @@ from keras_vae.evaluation.generation import (
 )
 from keras_vae.evaluation.imputation import Imputation, impute
 from keras_vae.evaluation.irs import irs
+from keras_vae.evaluation.anomaly_detector import AnomalyDetector
+from keras_vae.evaluation.anomaly_scores import score_per_feature
+from keras_vae.evaluation.calibration_report import CalibrationReport
 from keras_vae.evaluation.likelihood import LogLikelihood, log_likelihood
 from keras_vae.evaluation.mutual_information_scores import (
     discretize,
