@@ -93,8 +93,11 @@ class Trimmed(Objective):
 
     def compute(self, forward: Forward) -> LossTerms:
         with at_step(forward.step):
-            loss = _per_row(ops.stop_gradient(self.terms(forward)["loss"]))
-            kept = kept_rows(loss, forward.sample_weight, self.share)
+            return self._compute(forward)
+
+    def _compute(self, forward):
+        loss = _per_row(ops.stop_gradient(self.terms(forward)["loss"]))
+        kept = kept_rows(loss, forward.sample_weight, self.share)
         left = ops.sum(ops.where(kept, forward.sample_weight, 0.0))
         scale = ops.where(kept, 1.0 / ops.maximum(left, 1e-12), 0.0)
         forward = replace(forward, sample_weight=scale * forward.sample_weight)

@@ -59,7 +59,7 @@ def test_the_loss_is_the_mean_of_the_rows_kept():
     logs = vae.evaluate(known(LOSS), batch_size=10, verbose=0, return_dict=True)
     assert logs["loss"] == pytest.approx(np.sort(LOSS)[:7].mean(), rel=1e-5)
     assert logs["reconstruction_loss"] == pytest.approx(LOSS.mean(), rel=1e-5)
-    assert logs["trimmed_share"] == pytest.approx(0.3, rel=1e-5)
+    assert logs["trimmed_share"] == pytest.approx(0.3, rel=1e-4)
     weight = np.linspace(0.5, 1.5, 10).astype("float32")
     logs = vae.evaluate(
         known(LOSS), batch_size=10, verbose=0, return_dict=True, sample_weight=weight
@@ -82,7 +82,7 @@ def test_the_worst_rows_teach_nothing(bound, x):
     again, _ = trained(Trimmed(bound, share=0.1), farther)
     for a, b in zip(found, again, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-    assert history["trimmed_share"] == pytest.approx([0.1, 0.1])
+    assert history["trimmed_share"] == pytest.approx([0.1, 0.1], rel=1e-4)
     assert max(history["loss"]) < 100 < min(history["reconstruction_loss"])
     # As if they had the weight zero.
     expected, _ = trained(bound, far, sample_weight=1.0 - odd)
@@ -103,7 +103,7 @@ def test_share_and_the_bounds_weights_may_change(x):
     vae.fit(x, batch_size=20, verbose=0)
     vae.objective.share, vae.objective.bound.beta = 0.5, 0.25
     logs = vae.fit(x[:40], batch_size=20, verbose=0).history
-    assert logs["trimmed_share"] == pytest.approx([0.5])
+    assert logs["trimmed_share"] == pytest.approx([0.5], rel=1e-4)
     assert "mmd" in logs
     config = vae.objective.get_config()
     assert config["share"] == 0.5
@@ -115,7 +115,7 @@ def test_share_may_follow_a_schedule(x):
     vae = make_vae(objective=Trimmed("iwae", share=schedule))
     logs = vae.fit(x[:40], batch_size=20, epochs=3, verbose=0).history
     assert logs["trimmed_share"][0] == pytest.approx(0.0, abs=1e-6)
-    assert logs["trimmed_share"][-1] == pytest.approx(0.5)
+    assert logs["trimmed_share"][-1] == pytest.approx(0.5, rel=1e-4)
     assert {"share", "effective_sample_size"} <= logs.keys()
 
 
