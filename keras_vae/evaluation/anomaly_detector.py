@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -69,7 +70,7 @@ class AnomalyDetector:
         self.draws = Draws(check_count("n_samples", n_samples), int(seed))
         self.two_sided = bool(two_sided)
         self.batch_size = check_count("batch_size", batch_size)
-        self.rate: float | None = None
+        self.rate: float | Any = None  # until it is calibrated
         self.calibration_scores: np.ndarray | None = None
 
     def score(self, x, y=None, condition=None) -> np.ndarray:

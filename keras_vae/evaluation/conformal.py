@@ -80,7 +80,7 @@ def p_values(calibration, scores, two_sided: bool = False) -> np.ndarray:
     return np.minimum(1.0, 2 * np.minimum(above, below) / (n + 1))
 
 
-def at_most(p, rate: float) -> np.ndarray:
+def at_most(p, rate: float | np.ndarray) -> np.ndarray:
     """Returns whether p-values are at most the rate, a multiple of 1 / (n + 1) included."""
     return np.asarray(p) <= rate * (1.0 + 1e-9)
 

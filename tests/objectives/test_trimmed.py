@@ -131,3 +131,37 @@ def test_what_makes_no_sense_is_refused():
         make_vae(objective=Trimmed("elbo"), likelihood=kv.likelihoods.Gaussian("optimal"))
     with pytest.raises(ValueError, match="Unknown objective"):
         Trimmed("elbow")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="one backend shows what it is for")
+def test_scattered_anomalies_in_training_cost_less_than_half():
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(2, 8))
+
+    def usual(n):
+        x = rng.normal(size=(n, 2)) @ directions + 0.3 * rng.normal(size=(n, 8))
+        return x.astype("float32")
+
+    def odd(n):
+        return (0.7 * rng.normal(size=(n, 8))).astype("float32")
+
+    test, clean = np.concatenate([usual(500), odd(500)]), usual(720)
+    mixed = np.concatenate([clean, odd(80)])
+
+    def found(x, objective):
+        keras.utils.set_random_seed(0)
+        vae = kv.VAE(
+            kv.VariationalEncoder(4, kv.networks.DenseEncoder((64,))),
+            kv.networks.DenseDecoder((8,), (64,)),
+            kv.likelihoods.Gaussian("learned"),
+            objective=objective,
+        )
+        vae.compile(keras.optimizers.Adam(5e-3))
+        vae.fit(x, epochs=40, batch_size=80, verbose=0)
+        score = vae.score(test)
+        return np.mean(score[:500, None] > score[None, 500:])  # the area under the ROC curve
+
+    best, plain = found(clean, "elbo"), found(mixed, "elbo")
+    trimmed = found(mixed, Trimmed("elbo", share=0.1))
+    assert best - plain > 0.01
+    assert best - trimmed <= 0.5 * (best - plain)
