@@ -10,7 +10,7 @@ from keras_vae.evaluation.aggregate_posterior import (
     total_correlation,
 )
 from keras_vae.evaluation.anomaly import auroc, average_precision, fpr_at_95_tpr
-from keras_vae.evaluation.anomaly_detector import AnomalyDetector, CalibrationReport
+from keras_vae.evaluation.anomaly_detector import AnomalyDetector
 from keras_vae.evaluation.anomaly_scores import score_per_feature
 from keras_vae.evaluation.calibration import (
     Reliability,
@@ -23,6 +23,7 @@ from keras_vae.evaluation.calibration import (
     reliability,
     rms_calibration_error,
 )
+from keras_vae.evaluation.calibration_report import CalibrationReport
 from keras_vae.evaluation.dci import DCI, dci, dci_of_importance
 from keras_vae.evaluation.disentanglement import Disentanglement, disentanglement
 from keras_vae.evaluation.explicitness import explicitness
@@ -45,9 +46,6 @@ from keras_vae.evaluation.generation import (
 )
 from keras_vae.evaluation.imputation import Imputation, impute
 from keras_vae.evaluation.irs import irs
-from keras_vae.evaluation.anomaly_detector import AnomalyDetector
-from keras_vae.evaluation.anomaly_scores import score_per_feature
-from keras_vae.evaluation.calibration_report import CalibrationReport
 from keras_vae.evaluation.likelihood import LogLikelihood, log_likelihood
 from keras_vae.evaluation.mutual_information_scores import (
     discretize,
