@@ -8,7 +8,7 @@ other labels are not seen; errors are those of the 10,000 test digits. The model
 of Kingma et al., "Semi-supervised learning with deep generative models", 2014, section 4.1,
 on a budget of minutes in place of 3,000 passes, with more labelled rows in a batch and higher
 rates. Published: M2 11.97 ± 1.71 %, M1+M2 3.33 ± 0.14 %. M2's classifier here is a convolutional
-network that sees shifted, turned and zoomed digits, and it stands alone in the table too.
+network that sees digits moved by a few pixels, and it stands alone in the table too.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Settings(NamedTuple):
     rate: float
 
 
-PIXELS = Settings(500, 50, 20.0, "bernoulli", None, 20, 220, 6, 1e-3)
+PIXELS = Settings(300, 50, 20.0, "bernoulli", None, 20, 120, 4, 1e-3)
 CODES = Settings(300, 10, 1.0, "gaussian", "decoder", 50, 300, 50, 5e-3)
 
 
@@ -74,14 +74,11 @@ def dense(units: tuple, n_out: int | None = None) -> keras.Sequential:
 
 
 def convolutional() -> keras.Sequential:
-    """Returns a classifier of digits that sees each a little changed."""
-    how = {"fill_mode": "constant"}
+    """Returns a classifier of digits that sees each moved by up to three pixels."""
     return keras.Sequential(
         [
             layers.Reshape((28, 28, 1)),
-            layers.RandomTranslation(0.1, 0.1, **how),
-            layers.RandomRotation(0.05, **how),
-            layers.RandomZoom(0.1, **how),
+            layers.RandomTranslation(0.1, 0.1, "constant", "nearest"),
             layers.Conv2D(32, 5, 2, "same", activation="relu"),
             layers.Conv2D(64, 3, 2, "same", activation="relu"),
             layers.Flatten(),
