@@ -2,19 +2,16 @@
 
 import numpy as np
 
-from keras_vae import distributions, encoders, evaluation
-from keras_vae.conditions import NOTHING, Given
+from keras_vae import encoders, evaluation
 from keras_vae.evaluation import draws
 from keras_vae.model.flow import Flow
 from keras_vae.numerics.arcs import arcs
 from keras_vae.training.beside import Rows
-from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import is_count, plain
-from keras_vae.validation.arrays import check_target_shape
 
 
 class Inference(Flow):
-    """The methods of a `VAE` that run it on data or codes, in batches, and judge it."""
+    """The methods of a `VAE` that run it on data or codes, in batches."""
 
     def encode(
         self,
@@ -135,56 +132,6 @@ class Inference(Flow):
         z = self.encode(x, batch_size, condition=from_condition)
         return self.decode(z, batch_size, condition=to_condition)
 
-    def score(self, x, y=None, batch_size: int = 128, condition=None) -> np.ndarray:
-        """Returns a score of how usual x is, without randomness, `(n,)`, in nats.
-
-        It is log p(x|z) + log p(z) - log q(z|x) at the posterior mean, with the
-        KL in place of the last two terms where it has a closed form. Higher is
-        more usual. It ranks as the ELBO does, but is no bound: `evaluate` and
-        `log_likelihood` draw z.
-
-        Args:
-            x: data, `(n, *features)`.
-            y: the target, where it is not x. A stream of `(x, y)` brings its own.
-            batch_size: rows per compiled call.
-            condition: what is given beside x, one for all rows or one for each.
-
-        Raises:
-            ValueError: if the posterior is a point, which has no density.
-        """
-        self.check_has_density("score")
-        return self.compiled_inference(
-            "score",
-            self.of_inputs(self.score_given),
-            x,
-            self.input_features,
-            batch_size,
-            y=y,
-            target_features=self.target_features,
-            check=self.check_target,
-            condition=condition,
-        )
-
-    def score_per_feature(self, x, y=None, batch_size: int = 128, condition=None) -> np.ndarray:
-        """Returns log p of each feature, in nats, shaped as the target: a map of `score`.
-
-        They add up to log p(x|z) of `score`. Higher is more usual; 0 where nothing was
-        observed. Arguments are those of `score`.
-
-        Raises:
-            ValueError: if log p(x|z) does not come apart into features.
-        """
-        return evaluation.score_per_feature(self, x, y, batch_size, condition)
-
-    def score_given(self, x, y=None, given: Given = NOTHING) -> Tensor:
-        """Returns `score` of the tensor x, and of the target y where it is not x, as a tensor."""
-        target = x if y is None else y
-        check_target_shape(target.shape[1:], self.target_features)
-        posterior, prior = self.posterior(x, given=given), self.prior.given(given)
-        z, log_qz = posterior.code_and_log_prob()
-        kl = distributions.kl_divergence(posterior, prior.distribution(), z, log_qz)
-        return self.likelihood.log_prob(target, self.params_given(z, given=given)) - kl
-
     def sample(
         self,
         n: int,
@@ -255,18 +202,6 @@ class Inference(Flow):
         """Returns whether codes are unit vectors, as of a von Mises-Fisher posterior."""
         return encoders.get(self.encoder).posterior_class.support == "sphere"
 
-    def log_likelihood(
-        self,
-        x,
-        n_samples: int = 5000,
-        y=None,
-        seed: int | None = None,
-        batch_size: int = 100,
-        condition=None,
-    ) -> evaluation.LogLikelihood:
-        """Estimates log p(x|c) by importance sampling, see `evaluation.log_likelihood`."""
-        return evaluation.log_likelihood(self, x, n_samples, y, seed, batch_size, condition)
-
     def impute(
         self,
         x,
@@ -280,13 +215,3 @@ class Inference(Flow):
         """Fills what is missing of x by means or draws of p(x_m|x_o), see `evaluation.impute`."""
         how = (n_samples, n_imputations, seed, batch_size, condition, return_ess)
         return evaluation.impute(self, x, *how)
-
-    def active_units(
-        self, x, threshold: float = 0.01, batch_size: int = 128, condition=None
-    ) -> int:
-        """Counts the latent dimensions in use, see `keras_vae.evaluation.active_units`."""
-        return evaluation.active_units(self, x, threshold, batch_size, condition)
-
-    def kl_per_dimension(self, x, batch_size: int = 128, condition=None) -> np.ndarray:
-        """Returns the mean KL of each latent dimension, `latent_shape`, in nats."""
-        return evaluation.kl_per_dimension(self, x, batch_size, condition)

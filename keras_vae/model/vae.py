@@ -13,6 +13,7 @@ from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import check_parts, check_regularizer, connect
 from keras_vae.model.flow import in_step, mode
 from keras_vae.model.inference import Inference
+from keras_vae.model.judging import Judging
 from keras_vae.model.prior_fitting import PriorFitting
 from keras_vae.model.saving import Saving
 from keras_vae.numerics.weighted_mean import weighted_mean
@@ -28,7 +29,7 @@ from keras_vae.validation.arrays import check_target_shape
 
 
 @serializable(old="VAE")
-class VAE(PriorFitting, Inference, Classification, Saving):
+class VAE(PriorFitting, Inference, Judging, Classification, Saving):
     """A variational autoencoder: an encoder, a decoder and the parts of its loss.
 
     The loss is -E[log p(x|z)] + β·KL(q(z|x) ‖ p(z)) + strength·regularizer, in
