@@ -71,7 +71,7 @@ def check(folder: Path, needs_sklearn: bool) -> None:
 
 def check_data(vae, found: "Data", labels: str | None) -> None:
     """Raises a ValueError if labels or factors are too few to judge the model by."""
-    if found.labels is not None:
+    if found.labels is not None and labels is not None:
         report_numbers.check_labels(labels, found.labels)
     if found.factors is not None:
         report_numbers.check_factors(found.factors, vae.latent_dim)
@@ -149,10 +149,10 @@ def write(folder: Path, report: Report, title: str, settings: dict[str, Any], va
     about = {"settings": settings, "model": model, "versions": versions}
     rows = [
         (name.replace("_", " "), ", ".join(map(str, v)) if isinstance(v, list) else str(v))
-        for section in about.values()
-        for name, v in section.items()
+        for name, v in (settings | model).items()
         if v is not None
     ]
+    rows += versions.items()
     lead = ", ".join(f"{name} {value}" for name, value in model.items() if isinstance(value, str))
     html = page(title, lead, report.tables, report.pictures, rows)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -128,6 +128,16 @@ def test_the_manifold_goes_right_and_up(vae):
     assert [t.get_text() for t in axes.get_yticklabels()] == ["+2.0", "+0.0", "−2.0"]
 
 
+def test_kl_per_dimension_draws_the_most_informative_first():
+    axes = plots.kl_per_dimension(np.array([0.1, 2.0, 0.5])).axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [2.0, 0.5, 0.1]
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "$z_{1}$", "$z_{2}$", "$z_{0}$"
+    ]  # fmt: skip
+    axes = plots.kl_per_dimension(np.ones((5, 5, 4))).axes[0]  # a grid of codes
+    assert len(axes.patches) == 100 and not axes.get_xticklabels()
+
+
 def test_latent_scatter_draws_the_two_dimensions_that_vary_most():
     z = np.random.default_rng(0).normal(size=(50, 4)) * [0.1, 2.0, 0.2, 1.0]
     axes = plots.latent_scatter(z, labels=np.arange(50) % 3).axes[0]
