@@ -149,7 +149,7 @@ def write(folder: Path, report: Report, title: str, settings: dict[str, Any], va
     about = {"settings": settings, "model": model, "versions": versions}
     rows = [
         (name.replace("_", " "), ", ".join(map(str, v)) if isinstance(v, list) else str(v))
-        for name, v in (settings | model).items()
+        for name, v in [*settings.items(), *model.items()]
         if v is not None
     ]
     rows += versions.items()
