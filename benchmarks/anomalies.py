@@ -28,7 +28,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 OURS = "keras_vae"
-STEPS, BATCH_SIZE = 500, 128
+STEPS, BATCH_SIZE = 1_000, 128
 
 
 def area(y, scores) -> float:
@@ -79,19 +79,33 @@ def scores_of(x_train, x_test, seed: int, objective="elbo") -> np.ndarray:
     vae.compile(keras.optimizers.Adam(3e-3))
     epochs = max(1, round(STEPS / math.ceil(len(x_train) / BATCH_SIZE)))
     vae.fit(x_train, epochs=epochs, batch_size=BATCH_SIZE, verbose=0)
-    return kv.AnomalyDetector(vae).score(x_test)
+    return kv.AnomalyDetector(vae, "log_likelihood", n_samples=50).score(x_test)
 
 
-def peers(data: str, n_seeds: int, pyod: str | None) -> dict:
-    """Returns the AUROCs of PyOD's detectors by set and detector, from another process."""
+def start_peers(data: str, n_seeds: int, pyod: str | None, path: Path) -> subprocess.Popen:
+    """Starts a process that writes the AUROCs of PyOD's detectors by set and detector."""
     script = Path(__file__).with_name("anomaly_peers.py")
     paths = [p for p in (pyod, os.environ.get("PYTHONPATH")) if p]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, str(script), data, str(n_seeds), str(path)]
+    return subprocess.Popen(command, env=environment, stdout=sys.stderr)
+
+
+def side_by_side(data: str, n_seeds: int, pyod: str | None) -> dict:
+    """Returns AUROCs by set and detector, ours first."""
+    results: dict = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "peers.json")
-        command = [sys.executable, str(script), data, str(n_seeds), str(path)]
-        subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
-        return json.loads(path.read_text())
+        with start_peers(data, n_seeds, pyod, path) as process:
+            for name, seed, x_train, x_test, y_test in cases(data, n_seeds):
+                found = area(y_test, scores_of(x_train, x_test, seed))
+                results.setdefault(name, {OURS: []})[OURS].append(found)
+                print(f"{name}, seed {seed}: {found:.3f}", file=sys.stderr, flush=True)
+        if process.returncode:
+            raise RuntimeError("PyOD's detectors ended with the error above.")
+        for name, found in json.loads(path.read_text()).items():
+            results[name] |= found
+    return results
 
 
 def table(results: dict) -> str:
@@ -169,15 +183,7 @@ def main() -> None:
         lost = {k: mean["clean"] - mean[k] for k in ("plain", "trimmed")}
         print(f"AUROC lost: plain {lost['plain']:.3f}, trimmed {lost['trimmed']:.3f}")
     else:
-        results = {}
-        for name, seed, x_train, x_test, y_test in cases(args.data, args.seeds):
-            found = area(y_test, scores_of(x_train, x_test, seed))
-            results.setdefault(name, {OURS: []})[OURS].append(found)
-            print(f"{name}, seed {seed}: {found:.3f}", file=sys.stderr, flush=True)
-        print(f"keras_vae took {time.perf_counter() - begin:.0f} s", file=sys.stderr)
-        for name, found in peers(args.data, args.seeds, args.pyod).items():
-            results[name] |= found
-        print(table(results))
+        print(table(side_by_side(args.data, args.seeds, args.pyod)))
     print(f"{args.seeds} seeds, {time.perf_counter() - begin:.0f} s")
 
 
