@@ -1,5 +1,7 @@
 """Variational autoencoders for Keras 3."""
 
+import importlib
+
 from keras_vae.cli import chooses_backend
 from keras_vae.version import __version__
 
@@ -43,3 +45,9 @@ __all__ = [
     "priors",
     "schedules",
 ]
+
+
+def __getattr__(name):
+    if name == "estimators":  # only then, as they need scikit-learn
+        return importlib.import_module("keras_vae.estimators")
+    raise AttributeError(f"module 'keras_vae' has no attribute {name!r}")
