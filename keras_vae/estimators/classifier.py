@@ -134,7 +134,8 @@ class VAEClassifier(ClassifierMixin, VAEEstimator):
 
     def predict(self, X) -> np.ndarray:  # noqa: N803
         """Returns the likeliest class of each row, `(n,)`."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        places = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[places]
 
 
 def _read_labels(y):
