@@ -17,9 +17,9 @@ from keras_vae.objectives import SemiSupervised
 class VAEClassifier(ClassifierMixin, VAEEstimator):
     """Classifies rows, of which few have a label, by the M2 model of Kingma et al.
 
-    In `fit(X, y)` the label of a row is unknown where y is -1, NaN or `None`. A y of nothing
-    but -1 and 1 is taken for two classes, with a warning if that was not clear: label unknown
-    rows NaN then. Where all labels are known it is a classifier as any other.
+    In `fit(X, y)` the label of a row is unknown where y is -1, NaN or `None`. Where y holds
+    nothing but -1 and 1 these are two classes, and a warning says so. Where all labels are known
+    it is a classifier as any other.
 
     Args:
         latent_dim: the number of latent dimensions, besides the class.
@@ -69,7 +69,7 @@ class VAEClassifier(ClassifierMixin, VAEEstimator):
         sigma: float | str = "learned",
         epochs: int = 50,
         batch_size: int = 128,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         validation_fraction: float = 0.1,
         patience: int | None = None,
         random_state: Any = None,
@@ -109,7 +109,7 @@ class VAEClassifier(ClassifierMixin, VAEEstimator):
         if len(self.classes_) < 2:
             raise ValueError(
                 f"VAEClassifier needs labels of two classes or more; y has {len(self.classes_)} "
-                f"class{'es' if not len(self.classes_) else ''}, besides rows of unknown label."
+                f"class{'' if len(self.classes_) else 'es'}, besides rows of unknown label."
             )
         n = len(self.classes_)
         self._fit_vae(
@@ -125,7 +125,7 @@ class VAEClassifier(ClassifierMixin, VAEEstimator):
         if self.labelled_per_batch != "auto":
             return self.labelled_per_batch
         half = min(self.batch_size, len(labels)) // 2
-        return half if 0 < half and np.mean(labels >= 0) < 0.5 else None
+        return half if half > 0 and np.mean(labels >= 0) < 0.5 else None
 
     def predict_proba(self, X) -> np.ndarray:  # noqa: N803
         """Returns the probabilities of `classes_`, `(n, n_classes)`."""
@@ -148,7 +148,13 @@ def _read_labels(y):
     numbers = values.dtype.kind in "iuf"
     if numbers and not np.isfinite(values).all():
         raise ValueError("y contains infinity; unknown labels are -1, NaN or None.")
-    if numbers and not _is_pair(values):
+    if numbers and set(np.unique(values).tolist()) == {-1, 1}:
+        warnings.warn(
+            "y holds -1 and 1 alone, which are taken for two classes. If -1 is to be unknown, give "
+            "the other classes other numbers.",
+            stacklevel=3,
+        )
+    elif numbers:
         known[known], values = values != -1, values[values != -1]
     if len(values):
         check_classification_targets(values)
@@ -156,8 +162,3 @@ def _read_labels(y):
     labels = np.full(len(y), -1, "int32")
     labels[known] = places
     return classes, labels
-
-
-def _is_pair(values):
-    """Returns whether -1 is a class: beside 1 alone it is the other one."""
-    return set(np.unique(values).tolist()) == {-1, 1}

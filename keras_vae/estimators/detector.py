@@ -72,7 +72,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):
         sigma: float | str = "learned",
         epochs: int = 50,
         batch_size: int = 128,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         validation_fraction: float = 0.1,
         patience: int | None = None,
         random_state: Any = None,

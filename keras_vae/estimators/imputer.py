@@ -61,7 +61,7 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, VAEEstimator):
         sigma: float | str = "learned",
         epochs: int = 50,
         batch_size: int = 128,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         validation_fraction: float = 0.1,
         patience: int | None = None,
         random_state: Any = None,
@@ -95,10 +95,10 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, VAEEstimator):
         X = self._checked(X, fit=True, ensure_all_finite="allow-nan")  # noqa: N806
         never = np.flatnonzero(np.isnan(X).all(axis=0))
         if len(never):
-            names = getattr(self, "feature_names_in_", np.arange(X.shape[1]))[never]
+            names = self.get_feature_names_out()[never]
             raise ValueError(
-                f"Nothing was observed of the features {', '.join(map(repr, names.tolist()))}, "
-                "so that there is nothing to learn how to fill them from. Leave them out."
+                f"No value of {', '.join(names)} was observed, so that there is nothing to learn "
+                "from how to fill it. Leave such columns out."
             )
         likelihood = Masked(self._new_likelihood())
         self._fit_vae(X, likelihood=likelihood, objective=IWAE(self.n_training_samples))
@@ -121,7 +121,7 @@ class VAEImputer(OneToOneFeatureMixin, TransformerMixin, VAEEstimator):
             filled[missing] = values[missing[rows]]
         return filled
 
-    def __sklearn_tags__(self):  # noqa: ANN204
+    def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

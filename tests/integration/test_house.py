@@ -26,7 +26,7 @@ FLOORS = [
     },
     {"training", "evaluation", "export", "serving"},
     {"model"},
-    {"callbacks", "plots", "cli"},
+    {"callbacks", "plots", "cli", "estimators"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What handles foreign objects: users' data, networks, callbacks and optimizers, and Keras.
