@@ -72,6 +72,7 @@ def test_the_shelf_is_that_of_the_code():
         ("docs/evaluation.md", "torch"),
         ("docs/missing.md", "torch"),
         ("docs/anomalies.md", "torch"),
+        ("docs/estimators.md", "torch"),
     ],
 )
 def test_page(page, backend, tmp_path, monkeypatch):
