@@ -129,13 +129,14 @@ class VAEClassifier(ClassifierMixin, VAEEstimator):
 
     def predict_proba(self, X) -> np.ndarray:  # noqa: N803
         """Returns the probabilities of `classes_`, `(n, n_classes)`."""
-        p = in_full_batches(self.vae_.classify, self._checked(X)).astype("float64")
+        X = self._checked(X)  # noqa: N806
+        p = in_full_batches(self.vae_.classify, X).astype("float64")
         return p / p.sum(axis=1, keepdims=True)
 
     def predict(self, X) -> np.ndarray:  # noqa: N803
         """Returns the likeliest class of each row, `(n,)`."""
-        places = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[places]
+        p = self.predict_proba(X)
+        return self.classes_[p.argmax(axis=1)]
 
 
 def _read_labels(y):
