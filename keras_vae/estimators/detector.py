@@ -33,8 +33,8 @@ class VAEDetector(OutlierMixin, VAEEstimator):
             `"reconstruction_probability"` or `"error"`, see `keras_vae.AnomalyDetector`.
         hidden_units: width of each layer of the encoder; the decoder has them in reverse.
         likelihood: of a feature given its code, a name or object of `keras_vae.likelihoods`.
-        sigma: σ of `likelihood="gaussian"`: a number, `"learned"` (one for all features) or
-            another choice of `keras_vae.likelihoods.Gaussian`.
+        sigma: σ of `likelihood="gaussian"`: a number, `"optimal"` (one for all features, that of
+            the errors) or another choice of `keras_vae.likelihoods.Gaussian`.
         epochs: how often the data is gone through, at most.
         batch_size: rows per training step.
         learning_rate: of Adam.
@@ -69,7 +69,7 @@ class VAEDetector(OutlierMixin, VAEEstimator):
         anomaly_score: str = "score",
         hidden_units: tuple[int, ...] = (128, 128),
         likelihood: Any = "gaussian",
-        sigma: float | str = "learned",
+        sigma: float | str = "optimal",
         epochs: int = 50,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
