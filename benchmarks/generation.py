@@ -50,7 +50,6 @@ def one_seed(seed: int, args, x, x_test, distance) -> dict[str, tuple]:
     found = {}
     for name, make in PRIORS.items():
         if args.without and args.without in name:
-            found[name] = (float("nan"),) * 3
             continue
         begin = time.perf_counter()
         if make is not None:
@@ -90,14 +89,14 @@ def main() -> None:
           "(min to max) | seconds to fit |")  # fmt: skip
     print("|---|---|---|---|---|")
     first = np.array([run[next(iter(PRIORS))] for run in runs])
-    for name in PRIORS:
+    for name in runs[0]:
         log_p, far, seconds = np.array([run[name] for run in runs]).T
         gain = log_p - first[:, 0]
         print(f"| {name} | {log_p.mean():.2f} | {gain.mean():+.2f} ({gain.min():+.2f} to "
               f"{gain.max():+.2f}) | {far.mean():.2f} ({far.min():.2f} to {far.max():.2f}) | "
               f"{seconds.mean():.0f} |")  # fmt: skip
     plain, *mixtures, flow, _ = PRIORS
-    for mixture in mixtures:
+    for mixture in mixtures if {plain, flow, *mixtures} <= runs[0].keys() else ():
         order = [[run[name][1] for name in (plain, mixture, flow)] for run in runs]
         right = sum(a > b > c for a, b, c in order)
         print(f"By distance VAE > {mixture} > flow: {right} of {len(runs)} seeds.")
