@@ -44,7 +44,7 @@ class Settings(NamedTuple):
 
 
 PIXELS = Settings(300, 50, 20.0, "bernoulli", None, 20, 120, 4, 1e-3)
-CODES = Settings(300, 10, 1.0, "gaussian", "decoder", 50, 300, 50, 5e-3)
+CODES = Settings(500, 10, 1.0, "gaussian", "decoder", 50, 300, 100, 3e-3)
 
 
 def digits(path: Path | None) -> tuple:
