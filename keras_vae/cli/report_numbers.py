@@ -118,10 +118,11 @@ def of_model(vae) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Returns the versions of what the numbers were computed with."""
+    kv = package.load(None)
     import keras
 
-    kv = package.load(None)
-    backend = keras.backend.backend()
+    from keras_vae.backend import NAME
+
     found = {
         "keras_vae": kv.__version__,
         "keras": keras.__version__,
@@ -129,7 +130,7 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
     }
     try:
-        found[backend] = importlib.metadata.version(backend)
+        found[NAME] = importlib.metadata.version(NAME)
     except importlib.metadata.PackageNotFoundError:  # such as tensorflow-cpu
-        found[backend] = "unknown"
+        found[NAME] = "unknown"
     return found

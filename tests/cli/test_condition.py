@@ -126,7 +126,7 @@ def test_columns_are_taken_out_of_a_table(folder):
     path = folder / "table.csv"
     with pytest.raises(ValueError, match=r"'kind' is '(cat|dog)'.* no number"):
         data.load_csv(path)
-    x, kinds, _ = data.load_csv(path, "kind")
+    x, kinds, *_ = data.load_csv(path, "kind")
     y = np.load(folder / "images.npz")["y_train"]
     assert x.shape == (90, 3)
     assert kinds.tolist() == [("cat", "dog", None)[i] for i in y]
@@ -135,10 +135,10 @@ def test_columns_are_taken_out_of_a_table(folder):
     (folder / "numbers.csv").write_text(
         "a,b,i\n" + "\n".join(f"{a},{b},{i}" for a, _, b, i in lines)
     )
-    x, integers, _ = data.load_csv(folder / "numbers.csv", "i")
+    x, integers, *_ = data.load_csv(folder / "numbers.csv", "i")
     np.testing.assert_array_equal(integers, y)
     assert beside.condition_of("i", integers).n == 3
-    x, floats, _ = data.load_csv(folder / "numbers.csv", "b")
+    x, floats, *_ = data.load_csv(folder / "numbers.csv", "b")
     np.testing.assert_allclose(floats, 2 * x[:, 0], atol=0.002)
     assert floats.dtype.kind == "f"
 
@@ -163,7 +163,7 @@ def test_a_table_trains_on_a_column(folder, name, tmp_path, capsys):
 
 
 def test_a_factor_of_the_sprites_stays_with_its_image():
-    x, shapes, _ = data.load("sprites", condition="shape", n_sprites=40)
+    x, shapes, *_ = data.load("sprites", condition="shape", n_sprites=40)
     images, factors = kv.datasets.Sprites().sample(40, seed=0)
     np.testing.assert_array_equal(x, images)
     np.testing.assert_array_equal(shapes, factors[:, 0])

