@@ -53,6 +53,8 @@ def detect(
     if out is not None and out.suffix != ".csv":
         raise ValueError(f"--out {out}: the result is a table; give it a name that ends in .csv.")
     kv = package.load(backend)
+    from keras_vae.evaluation import conformal
+
     with console.out.status("Loading"):
         vae = kv.load_model(model)
         beside.check(vae, condition)
@@ -61,11 +63,11 @@ def detect(
     with console.out.status("Detecting"):
         detector = kv.AnomalyDetector(vae, score, draws, seed, two_sided)
         detector.calibrate(usual.inputs(), rate)
-        scores, p = detector.score(found.inputs()), detector.p_value(found.inputs())
-        if fdr is None:
-            odd = detector.predict(found.inputs())
-        else:
-            odd = detector.predict(found.inputs(), control="fdr", level=fdr)
+        if fdr is not None:
+            conformal.check_rate("level", fdr)
+        scores = detector.score(found.inputs())
+        p = detector.p_value_of_scores(scores)
+        odd = conformal.at_most(p, rate) if fdr is None else conformal.benjamini_hochberg(p, fdr)
     if out is not None:
         _write(out, scores, p, odd)
     promise = f"at a rate of {rate:g}" if fdr is None else f"at a false discovery rate of {fdr:g}"

@@ -134,8 +134,20 @@ class AnomalyDetector:
         Raises:
             ValueError: if the detector is not calibrated.
         """
-        calibration, two_sided = self._calibrated(), self._sides(two_sided)
-        return conformal.p_values(calibration, self.score(x, y, condition), two_sided)
+        self._calibrated()  # before long work
+        return self.p_value_of_scores(self.score(x, y, condition), two_sided)
+
+    def p_value_of_scores(self, scores, two_sided: bool | None = None) -> np.ndarray:
+        """Returns `p_value` of x whose `score` is known, `(n,)`.
+
+        Args:
+            scores: of this detector, `(n,)`.
+            two_sided: in place of the detector's own.
+
+        Raises:
+            ValueError: if the detector is not calibrated.
+        """
+        return conformal.p_values(self._calibrated(), scores, self._sides(two_sided))
 
     def predict(
         self,
