@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from keras_vae.cli import beside, console, data, package, table
+from keras_vae.saving.atomic_write import written_beside
 
 # With fewer effective draws, a few of them decide.
 FEW = 10
@@ -56,6 +57,10 @@ def impute(
         found = data.load(str(source), array, condition, labels=labels)
         if source.suffix != ".csv":
             found = found._replace(x=_as_stored(source, array, found.x))
+        if out.suffix == ".csv" and found.x.ndim != 2:
+            raise ValueError(
+                f"{out} cannot hold data of the shape {found.x.shape}; give a .npy file."
+            )
     with console.out.status("Imputing"):
         result = vae.impute(
             found._replace(labels=None).inputs(),
@@ -89,17 +94,16 @@ def _as_stored(source, array, x):
 
 
 def _write(out, source, filled, array, left_out):
-    if out.suffix == ".npy":
-        np.save(out, filled)
-    elif out.suffix == ".npz":
-        np.savez(out, **{array or "x": filled})
-    elif source.suffix == ".csv":
-        table.read(source).filled(filled, left_out).write(out)
-    elif filled.ndim == 2:
-        cells = [[repr(value) for value in row] for row in filled.tolist()]
-        table.Table(None, cells, ",").write(out)
-    else:
-        raise ValueError(f"{out} cannot hold data of the shape {filled.shape}; give a .npy file.")
+    with written_beside(out) as path:
+        if out.suffix == ".npy":
+            np.save(path, filled)
+        elif out.suffix == ".npz":
+            np.savez(path, **{array or "x": filled})
+        elif source.suffix == ".csv":
+            table.read(source).filled(filled, left_out).write(path)
+        else:
+            cells = [[repr(value) for value in row] for row in filled.tolist()]
+            table.Table(None, cells, ",").write(path)
 
 
 def _print(x, result, source, out, draws):
