@@ -89,8 +89,7 @@ def make(vae, found: "Data", results: dict[str, Any], factors: Sequence[str], se
     """
     plain = found._replace(labels=None, factors=None)
     report = Report(results | report_numbers.of_code(vae, plain), [], [])
-    has_density = report_numbers.has_density(vae)
-    usual = vae.score(plain.inputs()) if has_density else None
+    usual = vae.score(plain.inputs()) if vae.has_density else None
     if plain.x.ndim == 4 and plain.x.shape[-1] in (1, 3, 4):
         report.pictures.extend(report_pictures.of_images(vae, plain, usual, seed))
     kl = report.numbers.get("kl_per_dimension")

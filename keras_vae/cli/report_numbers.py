@@ -20,14 +20,9 @@ FEWEST = 24  # labelled rows: half of them are to hold more than twice the 5 nei
 def of_code(vae, found: "Data") -> dict[str, Any]:
     """Returns the KL of each latent dimension, in nats, of a model that has it in closed form."""
     evaluation = package.load(None).evaluation
-    if not (has_density(vae) and evaluation.has_kl_per_dimension(vae)):
+    if not (vae.has_density and evaluation.has_kl_per_dimension(vae)):
         return {}
     return {"kl_per_dimension": vae.kl_per_dimension(found.inputs()).tolist()}
-
-
-def has_density(vae) -> bool:
-    """Returns whether q(z|x) is a density, of which there are a KL, an ELBO and scores."""
-    return package.load(None).encoders.get(vae.encoder).posterior_class.has_density
 
 
 def check_labels(name: str, labels: np.ndarray) -> None:

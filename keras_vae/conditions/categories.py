@@ -144,11 +144,6 @@ class Categories(Condition):
     def is_unknown(self, rows) -> Tensor:
         return ops.equal(rows, -1)
 
-    def nan_out_of_range(self, rows, vectors) -> Tensor:
-        """Returns the vectors, NaN for numbers of no category, which a stream may hold."""
-        inside = ops.logical_and(rows >= 0, rows < self.n)
-        return ops.where(ops.expand_dims(inside, -1), vectors, np.float32(np.nan))
-
     def get_config(self) -> dict:
         return {
             **super().get_config(),

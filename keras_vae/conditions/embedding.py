@@ -1,6 +1,7 @@
 """Embedding: a category as a learned vector."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_vae.conditions.categories import Categories
@@ -43,7 +44,9 @@ class Embedding(Categories):
 
     def embed(self, rows) -> Tensor:
         vectors = ops.take(self.vectors, ops.clip(rows, 0, self.n - 1), axis=0)
-        return self.nan_out_of_range(rows, vectors)
+        # NaN for numbers of no category, which a stream may hold.
+        inside = ops.logical_and(rows >= 0, rows < self.n)
+        return ops.where(ops.expand_dims(inside, -1), vectors, np.float32(np.nan))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "size": self.size}

@@ -37,5 +37,6 @@ class OneHot(Categories):
         # Not `ops.one_hot`, which torch refuses out of range, and whose zeros int8 files lose.
         places = ops.convert_to_tensor(np.arange(self.n, dtype="int32"))
         found = ops.equal(ops.expand_dims(rows, -1), places)
+        # NaN for numbers of no category, which a stream may hold.
         inside = ops.any(found, axis=-1, keepdims=True)
         return ops.where(inside, ops.cast(found, "float32"), np.float32(np.nan))

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae.conditions import NOTHING
-from keras_vae.evaluation.likelihood import MAX_PARAMS
+from keras_vae.evaluation.importance import n_that_fit
 
 
 class Draws(NamedTuple):
@@ -32,7 +32,7 @@ def score(vae, x, y, condition, draws: Draws, batch_size: int) -> np.ndarray:
 def error(vae, x, y, condition, draws: Draws, batch_size: int) -> np.ndarray:
     """Returns the mean squared error of the reconstruction over observed features, `(n,)`."""
     function = partial(_error, vae)
-    return _by_batches(vae, "error", function, x, y, condition, batch_size)
+    return by_batches(vae, "error", function, x, y, condition, batch_size)
 
 
 def reconstruction_probability(vae, x, y, condition, draws: Draws, batch_size: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def reconstruction_probability(vae, x, y, condition, draws: Draws, batch_size: i
     """
     function = partial(_reconstruction_probability, vae, draws)
     name = f"reconstruction_probability of {draws.n} draws by {draws.seed}"
-    return _by_batches(vae, name, function, x, y, condition, _rows(vae, draws, batch_size))
+    return by_batches(vae, name, function, x, y, condition, _rows(vae, draws, batch_size))
 
 
 def log_likelihood(vae, x, y, condition, draws: Draws, batch_size: int) -> np.ndarray:
@@ -52,7 +52,7 @@ def log_likelihood(vae, x, y, condition, draws: Draws, batch_size: int) -> np.nd
     vae.check_has_density("estimate log_likelihood")
     function = partial(_negative_log_likelihood, vae, draws)
     name = f"negative_log_likelihood of {draws.n} draws by {draws.seed}"
-    return _by_batches(vae, name, function, x, y, condition, _rows(vae, draws, batch_size))
+    return by_batches(vae, name, function, x, y, condition, _rows(vae, draws, batch_size))
 
 
 # Each is higher for stranger x.
@@ -72,10 +72,11 @@ def score_per_feature(vae, x, y=None, batch_size: int = 128, condition=None) -> 
             "Subclass keras_vae.likelihoods.Likelihood with log_prob_per_feature instead."
         )
     function = partial(_log_prob_of_features, vae)
-    return _by_batches(vae, "score_per_feature", function, x, y, condition, batch_size)
+    return by_batches(vae, "score_per_feature", function, x, y, condition, batch_size)
 
 
-def _by_batches(vae, name, function, x, y, condition, batch_size):
+def by_batches(vae, name, function, x, y, condition, batch_size) -> np.ndarray:
+    """Returns what a function of x, a target or `None`, and `given` gives for all rows."""
     vae.check_built(name)
     return vae.compiled_inference(
         name,
@@ -92,8 +93,7 @@ def _by_batches(vae, name, function, x, y, condition, batch_size):
 
 def _rows(vae, draws, batch_size):
     """Returns rows of a compiled call, so that its draws fit the memory."""
-    per_row = draws.n * max(1024, math.prod(vae.target_features))
-    return min(batch_size, max(1, MAX_PARAMS // per_row))
+    return min(batch_size, n_that_fit(draws.n, vae.target_features))
 
 
 def _log_prob_of_features(vae, x, y=None, given=NOTHING):

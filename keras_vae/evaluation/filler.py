@@ -9,7 +9,7 @@ from keras import ops
 from keras_vae.conditions import NOTHING
 from keras_vae.distributions.seeds import GivenSeed
 from keras_vae.evaluation import draws
-from keras_vae.evaluation.likelihood import MAX_PARAMS
+from keras_vae.evaluation.importance import WeightSums, log_sums, n_that_fit
 from keras_vae.reading.inference_data import padded
 
 
@@ -28,9 +28,8 @@ class Filler:
         self.vae, self.n_samples, self.n_imputations = vae, n_samples, n_imputations
         self.size = size
         self.seeds = [draws.seeds(stream, seed) for stream in ("codes", "choose", "fill")]
-        per_draw = size * max(1024, math.prod(vae.input_features))
-        self.chunk = _evenly(n_samples, max(1, MAX_PARAMS // per_draw))
-        self.block = _evenly(n_imputations or 1, max(1, MAX_PARAMS // per_draw))
+        most = n_that_fit(size, vae.input_features)
+        self.chunk, self.block = _evenly(n_samples, most), _evenly(n_imputations or 1, most)
 
     def of_batch(self, batch: dict, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the mean or draws of x, as `impute` does, and the effective sample sizes.
@@ -41,7 +40,7 @@ class Filler:
         """
         n = len(batch["x"])
         batch = {name: padded(array, self.size) for name, array in batch.items()}
-        weights = _Weights(self.size)
+        weights = WeightSums(self.size)
         if self.n_imputations is None:
             mean = self._mean(batch, number, weights)[:n]
             return self.vae.likelihood.as_data(mean), weights.effective_sample_size()[:n]
@@ -63,8 +62,7 @@ class Filler:
         for out, left in self._chunks("codes", _weights_and_codes, batch, number):
             log_w = out[:, : self.chunk].astype("float64")[:, :left]
             z = out[:, self.chunk :].reshape(self.size, self.chunk, -1)
-            of_chunk = (np.logaddexp.reduce(power * log_w, axis=1) for power in (1.0, 2.0))
-            share = weights.add(*of_chunk)
+            share = weights.add(*log_sums(log_w, axis=1))
             # Each is of this chunk as often as its weights are of all until now.
             is_new = rng.random(codes.shape[:2]) < share[:, None]
             new = np.take_along_axis(z, _places(rng, log_w, self.n_imputations)[..., None], axis=1)
@@ -99,23 +97,6 @@ class Filler:
     def _compiled(self, name, function, batch):
         function = self.vae.of_inputs(partial(_of_model, function, self.vae))
         return self.vae.compiled_inference.compile(f"impute: {name}", function, tuple(batch))
-
-
-class _Weights:
-    """The sums of the weights of each row and of their squares."""
-
-    def __init__(self, size):
-        self.log_sum = self.log_squares = np.full(size, -np.inf)
-
-    def add(self, log_sum, log_squares):
-        """Adds sums, `(size,)`, and returns their share of all until now."""
-        log_sum = log_sum.astype("float64")
-        self.log_sum = np.logaddexp(self.log_sum, log_sum)
-        self.log_squares = np.logaddexp(self.log_squares, log_squares.astype("float64"))
-        return np.exp(log_sum - self.log_sum)
-
-    def effective_sample_size(self):
-        return np.exp(2.0 * self.log_sum - self.log_squares)
 
 
 def _evenly(n, most):

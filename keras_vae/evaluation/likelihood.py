@@ -10,12 +10,10 @@ import numpy as np
 from keras import ops
 
 from keras_vae.conditions import NOTHING
+from keras_vae.evaluation.importance import WeightSums, log_sums, n_that_fit
 from keras_vae.reading.inference_data import InferenceData, padded
 from keras_vae.validation.arguments import check_count
 from keras_vae.validation.arrays import check_array
-
-# Params of one compiled call, in numbers: about 16 MB of float32 per layer of the decoder.
-MAX_PARAMS = 2**22
 
 
 class LogLikelihood(NamedTuple):
@@ -85,8 +83,7 @@ def log_likelihood(
     batches = data.batches(batch_size)
     first = next(batches)
     batch_size = len(first["x"])
-    per_draw = batch_size * max(1024, math.prod(vae.target_features))
-    n_chunks = math.ceil(n_samples / max(1, MAX_PARAMS // per_draw))
+    n_chunks = math.ceil(n_samples / n_that_fit(batch_size, vae.target_features))
     chunk = math.ceil(n_samples / n_chunks)
     log_weights = vae.compiled_inference.compile(
         f"log_weights of {chunk} draws",
@@ -100,16 +97,14 @@ def log_likelihood(
     for number, batch in enumerate(itertools.chain([first], batches)):
         n, start = len(batch["x"]), number * batch_size
         arrays = [padded(array, batch_size) for array in batch.values()]
-        log_sum = log_square_sum = np.full(batch_size, -np.inf)
+        sums = WeightSums(batch_size)
         for i in range(n_chunks):
             state.assign(ops.convert_to_tensor([seed, start * n_chunks + i], dtype=state.dtype))
             # The last chunk may hold more draws than are left.
             log_w = log_weights(*arrays)[: n_samples - i * chunk].astype("float64")
-            log_sum = np.logaddexp(log_sum, np.logaddexp.reduce(log_w, axis=0))
-            squares = np.logaddexp.reduce(2.0 * log_w, axis=0)
-            log_square_sum = np.logaddexp(log_square_sum, squares)
-        estimates.append((log_sum - math.log(n_samples))[:n])
-        sizes.append(np.exp(2.0 * log_sum - log_square_sum)[:n])
+            sums.add(*log_sums(log_w, axis=0))
+        estimates.append((sums.log_sum - math.log(n_samples))[:n])
+        sizes.append(sums.effective_sample_size()[:n])
     return LogLikelihood(np.concatenate(estimates), np.concatenate(sizes))
 
 

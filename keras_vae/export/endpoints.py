@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import encoders
 from keras_vae.conditions import Condition
 from keras_vae.reading.batch import packed
 from keras_vae.typing import Tensor
@@ -171,7 +170,7 @@ def endpoints(vae) -> dict[str, Endpoint]:
         "encode": endpoint(vae, vae.of_inputs(vae.posterior_params), "x"),
         "decode": endpoint(vae, vae.of_inputs(vae.mean_given, "z"), "z", "reconstruction"),
     }
-    if encoders.get(vae.encoder).posterior_class.has_density:
+    if vae.has_density:
         score = endpoint(vae, vae.of_inputs(vae.score_given), "x", "score", y if takes_y else {})
         known["score"] = replace(score, check=vae.likelihood.check_target)
     if vae.has_classifier and vae.classifies_codes:

@@ -98,14 +98,6 @@ class Flow(keras.Model):
         if y is None and self.own_target:
             warn_of_target()
 
-    def check_has_density(self, action: str) -> None:
-        """Raises a ValueError if q(z|x) is a point mass, of which there is no KL."""
-        if not encoders.get(self.encoder).posterior_class.has_density:
-            raise ValueError(
-                f"Cannot {action}: the posterior is a point, which has no density, and so no KL, "
-                'ELBO or log p(x). Compare x with vae.reconstruct(x), or take "diagonal_normal".'
-            )
-
     def build_condition(self, input_shape) -> tuple[tuple, int]:
         """Returns the shape of x and how many numbers join, having built the condition."""
         is_dict = isinstance(input_shape, Mapping)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from keras_vae import distributions, evaluation
+from keras_vae import distributions, encoders, evaluation
 from keras_vae.conditions import NOTHING, Given
+from keras_vae.evaluation.anomaly_scores import by_batches
 from keras_vae.model.flow import Flow
 from keras_vae.typing import Tensor
 from keras_vae.validation.arrays import check_target_shape
@@ -11,6 +12,19 @@ from keras_vae.validation.arrays import check_target_shape
 
 class Judging(Flow):
     """The methods of a `VAE` that give numbers of data: scores, log p(x) and the code in use."""
+
+    @property
+    def has_density(self) -> bool:
+        """Whether q(z|x) is a density, of which there are a KL, an ELBO and scores."""
+        return encoders.get(self.encoder).posterior_class.has_density
+
+    def check_has_density(self, action: str) -> None:
+        """Raises a ValueError if q(z|x) is a point mass, of which there is no KL."""
+        if not self.has_density:
+            raise ValueError(
+                f"Cannot {action}: the posterior is a point, which has no density, and so no KL, "
+                'ELBO or log p(x). Compare x with vae.reconstruct(x), or take "diagonal_normal".'
+            )
 
     def score(self, x, y=None, batch_size: int = 128, condition=None) -> np.ndarray:
         """Returns a score of how usual x is, without randomness, `(n,)`, in nats.
@@ -30,17 +44,7 @@ class Judging(Flow):
             ValueError: if the posterior is a point, which has no density.
         """
         self.check_has_density("score")
-        return self.compiled_inference(
-            "score",
-            self.of_inputs(self.score_given),
-            x,
-            self.input_features,
-            batch_size,
-            y=y,
-            target_features=self.target_features,
-            check=self.check_target,
-            condition=condition,
-        )
+        return by_batches(self, "score", self.score_given, x, y, condition, batch_size)
 
     def score_per_feature(self, x, y=None, batch_size: int = 128, condition=None) -> np.ndarray:
         """Returns log p of each feature, in nats, shaped as the target: a map of `score`.

@@ -59,7 +59,7 @@ def test_with_another_posterior_it_converges_to_the_exact_likelihood(posterior):
 def test_draws_in_chunks_are_all_used(monkeypatch):
     vae = linear_vae("diagonal_normal")
     monkeypatch.setattr(
-        kv.evaluation.likelihood, "MAX_PARAMS", 10 * 1024 * 40
+        kv.evaluation.importance, "MAX_PARAMS", 10 * 1024 * 40
     )  # 13 draws of 30 inputs
     log_p, _ = vae.log_likelihood(X, n_samples=2000, seed=0)
     assert abs((log_p - LOG_P).mean()) < 0.02

@@ -106,7 +106,7 @@ def test_it_is_repeatable_and_says_how_sure_it_is(linear):
 
 def test_draws_in_chunks_are_weighted_like_those_of_one(linear, monkeypatch):
     mean, _ = conditional_normal(ROW)
-    monkeypatch.setattr("keras_vae.evaluation.filler.MAX_PARAMS", 1024 * 700)
+    monkeypatch.setattr("keras_vae.evaluation.importance.MAX_PARAMS", 1024 * 700)
     fresh = linear_vae()
     filled, ess = fresh.impute(ROW[None], 5_000, return_ess=True)  # eight chunks
     np.testing.assert_allclose(filled[0, ~OBSERVED], mean, atol=0.03)
