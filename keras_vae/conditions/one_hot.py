@@ -34,9 +34,11 @@ class OneHot(Categories):
         return self.n
 
     def embed(self, rows) -> Tensor:
-        # Not `ops.one_hot`, which torch refuses out of range, and whose zeros int8 files lose.
+        # Not `ops.one_hot`, which torch refuses out of range, nor a cast of what is true or
+        # false: int8 files lose the zeros of both.
         places = ops.convert_to_tensor(np.arange(self.n, dtype="int32"))
         found = ops.equal(ops.expand_dims(rows, -1), places)
         # NaN for numbers of no category, which a stream may hold.
         inside = ops.any(found, axis=-1, keepdims=True)
-        return ops.where(inside, ops.cast(found, "float32"), np.float32(np.nan))
+        vectors = ops.where(found, np.float32(1.0), np.float32(0.0))
+        return ops.where(inside, vectors, np.float32(np.nan))

@@ -145,8 +145,10 @@ def test_the_kl_is_always_numbers(x, posterior, prior, n_samples):
     # Many draws, by the posterior's own methods.
     q = vae.posterior(x)
     z, log_qz = q.sample_and_log_prob(400, seed=1)
-    expected = float(ops.mean(log_qz - vae.prior.log_prob(z)))
-    np.testing.assert_allclose(found["kl_loss"], expected, atol=0.15)
+    kl = to_numpy(log_qz - vae.prior.log_prob(z))
+    # `evaluate` has few draws of each row; 5 errors of their mean, and of the many.
+    error = kl.std() * (1 / (len(x) * (n_samples or 1)) + 1 / kl.size) ** 0.5
+    np.testing.assert_allclose(found["kl_loss"], kl.mean(), atol=5 * error)
 
 
 def test_the_log_probability_of_a_draw_travels_with_it(x):
