@@ -2,9 +2,14 @@
 
 import keras
 import numpy as np
+import pytest
 
 import keras_vae as kv
 
+# Of what is the same on every backend: torch starts fast and compiles nothing.
+on_one_backend = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="does not depend on the backend"
+)
 N_FEATURES, LATENT_DIM = 12, 3
 
 

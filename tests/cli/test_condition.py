@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import pytest
 from command import BACKEND, finish
+from helpers import on_one_backend
 
 import keras_vae as kv
 from keras_vae.cli import beside, data
 from keras_vae.cli.app import run
 
-pytestmark = pytest.mark.skipif(BACKEND == "jax", reason="the command is the same everywhere")
+pytestmark = on_one_backend
 OPTIONS = ("--latent-dim", "2", "--layers", "8", "--epochs", "2", "--no-saved-model")
 
 

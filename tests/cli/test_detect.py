@@ -5,10 +5,13 @@ import csv
 import keras
 import numpy as np
 import pytest
+from helpers import on_one_backend
 
 import keras_vae as kv
 from keras_vae.cli.app import run
 from keras_vae.cli.data import load_csv
+
+pytestmark = on_one_backend
 
 
 @pytest.fixture(scope="module")

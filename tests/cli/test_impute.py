@@ -5,12 +5,12 @@ import csv
 import keras
 import numpy as np
 import pytest
-from command import BACKEND
+from helpers import on_one_backend
 
 from keras_vae.cli.app import run
 from keras_vae.cli.data import load_csv
 
-pytestmark = pytest.mark.skipif(BACKEND == "jax", reason="the command is the same everywhere")
+pytestmark = on_one_backend
 
 
 @pytest.fixture(scope="module")

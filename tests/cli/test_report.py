@@ -9,11 +9,14 @@ import keras
 import numpy as np
 import pytest
 from command import BACKEND, finish
+from helpers import on_one_backend
 
 import keras_vae as kv
 from keras_vae import evaluation
 from keras_vae.cli import report, report_page
 from keras_vae.cli.app import run
+
+pytestmark = on_one_backend
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers import on_one_backend
 from sklearn.metrics import roc_curve
 
 from keras_vae import evaluation
+
+pytestmark = on_one_backend
 
 RNG = np.random.default_rng(0)
 IS_ANOMALY = (RNG.random(400) < 0.2).astype(int)

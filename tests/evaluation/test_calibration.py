@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from helpers import on_one_backend
 from scipy import integrate, stats
 from sklearn.metrics import brier_score_loss
 
 from keras_vae import evaluation
+
+pytestmark = on_one_backend
 
 RNG = np.random.default_rng(0)
 P = RNG.dirichlet(np.ones(4), size=200)

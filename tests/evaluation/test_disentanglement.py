@@ -6,12 +6,15 @@ import math
 import keras
 import numpy as np
 import pytest
+from helpers import on_one_backend
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
 import keras_vae as kv
 from keras_vae import evaluation
+
+pytestmark = on_one_backend
 
 SIZES = (3, 2, 4)
 # Each combination 20 times, in random order: factors that are exactly independent.

@@ -3,11 +3,14 @@
 import keras
 import numpy as np
 import pytest
+from helpers import on_one_backend
 from scipy import linalg
 from scipy.spatial.distance import cdist
 
 from keras_vae import evaluation
 from keras_vae.evaluation import feature_models
+
+pytestmark = on_one_backend
 
 RNG = np.random.default_rng(0)
 REAL = RNG.normal(size=(60, 4)) @ RNG.normal(size=(4, 4)) + 1.0

@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from helpers import on_one_backend
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
@@ -14,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 import keras_vae as kv
 from keras_vae import evaluation
+
+pytestmark = on_one_backend
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(3, size=120)

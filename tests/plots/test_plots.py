@@ -2,10 +2,13 @@ import io
 
 import numpy as np
 import pytest
+from helpers import on_one_backend
 from PIL import Image
 
 import keras_vae as kv
 from keras_vae import plots
+
+pytestmark = on_one_backend
 
 
 def pixels(figure):

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from helpers import on_one_backend
 from test_plots import pixels
 
 from keras_vae import evaluation, plots
+
+pytestmark = on_one_backend
 
 RNG = np.random.default_rng(0)
 

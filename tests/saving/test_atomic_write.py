@@ -9,15 +9,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import keras
 import pytest
+from helpers import on_one_backend
 
 from keras_vae.saving import atomic_write as files
 from keras_vae.saving.atomic_write import written_beside
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="does not depend on the backend"
-)
+pytestmark = on_one_backend
 
 
 def write_folder(path, content):

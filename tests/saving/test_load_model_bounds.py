@@ -6,15 +6,12 @@ import tracemalloc
 import warnings
 import zipfile
 
-import keras
 import pytest
-from helpers import make_vae
+from helpers import make_vae, on_one_backend
 
 import keras_vae as kv
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="does not depend on the backend"
-)
+pytestmark = on_one_backend
 MB = 2**20
 
 
