@@ -38,6 +38,7 @@ own_seeds = _chosen.own_seeds
 scope = _chosen.scope
 synchronizer = _chosen.synchronizer
 to_device = _chosen.to_device
+wait_for = _chosen.wait_for
 
 __all__ = [
     "COMPILES_EACH_SHAPE",
@@ -65,6 +66,7 @@ __all__ = [
     "scope",
     "synchronizer",
     "to_device",
+    "wait_for",
 ]
 
 

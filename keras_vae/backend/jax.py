@@ -11,12 +11,18 @@ from jax.extend.core import jaxpr_as_fun
 from keras import ops
 
 from keras_vae.backend import memory
-from keras_vae.backend.jax_loop import call_numbers, compiled_loop, is_cpu, to_device
+from keras_vae.backend.jax_loop import (
+    call_numbers,
+    compiled_loop,
+    is_cpu,
+    to_device,
+    wait_for,
+)
 from keras_vae.backend.keras_internals import is_state_elsewhere, stored_value
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
-__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device"]
+__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for"]
 
 COMPILES_LOOPS = True
 COMPILES_EACH_SHAPE = True

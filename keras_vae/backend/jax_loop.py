@@ -29,6 +29,11 @@ def call_numbers(n: int) -> np.ndarray:
     return np.arange(n)
 
 
+def wait_for(logs: dict) -> None:
+    """Returns when the steps that give these logs are made."""
+    jax.block_until_ready(logs)
+
+
 def compiled_loop(
     model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool
 ) -> tuple[Callable, Callable]:

@@ -3,9 +3,11 @@
 tests/backend/test_keras_internals.py asks for each: what a new version of Keras lacks shows there.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 SUPPORTED = "3.15 and later versions of Keras 3"
 # The keyword by which `fit` asks `evaluate` to keep the validation data between epochs.
@@ -14,6 +16,31 @@ CACHED_EVALUATION = "_use_cached_eval_dataset"
 MODELS = "keras.src.models."
 LAYERS = "keras.src.layers."
 TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers"
+
+
+class Calls(DataAdapter):
+    """What Keras iterates over where a loop reads its data itself: so many calls an epoch.
+
+    Args:
+        n: how many, `None` where nobody knows; the loop then raises StopIteration.
+        begin_epoch: called before the first of them.
+        end_epoch: called after the last of them, and once before the first epoch.
+        dataset: a `tf.data.Dataset` on TensorFlow, of which nothing is read.
+    """
+
+    def __init__(self, n: int | None, begin_epoch: Callable, end_epoch: Callable, dataset):
+        self.n, self.dataset = n, dataset
+        self.on_epoch_begin, self.on_epoch_end = begin_epoch, end_epoch
+
+    @property
+    def num_batches(self) -> int | None:
+        return self.n
+
+    def get_tf_dataset(self) -> Any:
+        return self.dataset
+
+    def get_jax_iterator(self) -> Iterator:
+        return iter(())
 
 
 def portable_config(config) -> dict:

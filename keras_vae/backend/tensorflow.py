@@ -10,11 +10,17 @@ import tensorflow as tf
 
 from keras_vae.backend import memory
 from keras_vae.backend.keras_internals import distribution_strategy
-from keras_vae.backend.tensorflow_loop import call_numbers, compiled_loop, is_cpu, to_device
+from keras_vae.backend.tensorflow_loop import (
+    call_numbers,
+    compiled_loop,
+    is_cpu,
+    to_device,
+    wait_for,
+)
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
-__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device"]
+__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for"]
 
 # Whether many steps can be compiled into one loop.
 COMPILES_LOOPS = True

@@ -84,4 +84,4 @@ def _no_loop(*args, **kwargs):
     raise NotImplementedError("torch has no loop to compile: COMPILES_LOOPS is False.")
 
 
-compiled_loop = to_device = call_numbers = _no_loop
+compiled_loop = to_device = call_numbers = wait_for = _no_loop

@@ -13,7 +13,7 @@ from keras_vae.model.flow import Flow
 from keras_vae.model.frozen import inner_optimizer
 from keras_vae.reading.batch import with_beside
 from keras_vae.schedules import warn_of_late_schedules
-from keras_vae.training import device_loop, likelihood_updates
+from keras_vae.training import likelihood_updates, loops
 from keras_vae.training.data import TrainingData, warn_of_target
 from keras_vae.training.data import validation_data as read_validation_data
 from keras_vae.training.fit_plan import FitPlan, refuse_class_weight
@@ -120,7 +120,7 @@ class Fitting(Flow):
         callbacks = with_loss_weights(self, callbacks)
         callbacks = likelihood_updates.with_epochs(self, callbacks)
         plan = dataclasses.replace(plan, validation_data=validation_data, callbacks=callbacks)
-        return device_loop.fit(self, data, plan)
+        return loops.fit(self, data, plan)
 
     def _n_rows_that_count(self, data, validation_split):
         if not data.has_rows:
@@ -173,7 +173,7 @@ class Fitting(Flow):
         )
         data = TrainingData.from_user("x", x, y, sample_weight, condition, labels, self.beside())
         data = self._checked(data)
-        return device_loop.evaluate(self, data, plan, return_dict)
+        return loops.evaluate(self, data, plan, return_dict)
 
     def train_on_batch(self, *args, **kwargs) -> float | list | dict:
         """As `keras.Model.train_on_batch`."""
@@ -204,7 +204,7 @@ class Fitting(Flow):
             self.beside().look_at(data.first.beside)
         elif data.first.y is None and self.own_target:
             warn_of_target()
-        device_loop.build(self, data)
+        loops.build(self, data)
         return data
 
     def _check_metrics(self):

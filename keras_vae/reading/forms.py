@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_vae.reading.lazy_rows import LazyRows, TableRows, as_sparse_rows, is_table
+from keras_vae.reading.mapped_rows import MappedRows
 
 _NUMBERS = (numbers.Real, Decimal, np.bool_)
 _FORMS = (
@@ -23,8 +24,8 @@ def has_rows(data) -> bool:
 
 
 def in_memory(data) -> bool:
-    """Returns whether `data` is an array that lies in memory, not in a file mapped to it."""
-    return isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
+    """Returns whether what `as_data` gave is an array that lies in memory."""
+    return isinstance(data, np.ndarray)
 
 
 def as_data(name: str, data) -> Any:
@@ -36,12 +37,14 @@ def as_data(name: str, data) -> Any:
             tensor, a table of one column, a stream of batches, or `None`.
 
     Returns:
-        A NumPy array; `LazyRows` for what is sparse or a table; a stream as it is.
+        A NumPy array; `LazyRows` for what is sparse, a table or a memory map; a stream as it is.
 
     Raises:
         TypeError: if it is none of these, or several arrays.
         ValueError: if a column of a frame does not hold numbers.
     """
+    if isinstance(data, np.memmap) and data.ndim:
+        return MappedRows(data)
     if data is None or has_rows(data):
         return data
     if isinstance(data, (list, tuple, Mapping)):

@@ -1,5 +1,6 @@
 """TrainingData: what a model is trained or evaluated on, read and looked at once."""
 
+import itertools
 import math
 import warnings
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from keras_vae.reading import streams
 from keras_vae.reading.batch import Batch, opened, packed
 from keras_vae.reading.forms import as_data, has_rows, in_memory
 from keras_vae.reading.lazy_rows import LazyRows, SparseRows
+from keras_vae.reading.mapped_rows import MappedRows
 from keras_vae.training.beside import Beside
 from keras_vae.validation.arrays import (
     check_array,
@@ -81,6 +83,7 @@ class TrainingData:
         y_is_x = y is x
         x, beside = opened(name, x, condition=condition, labels=labels)
         x, weights = as_data(name, x), as_data("sample_weight", sample_weight)
+        weights = weights[:] if isinstance(weights, MappedRows) else weights
         y = x if y_is_x else as_data(f"the target of {name}", y)
         if has_rows(x):
             _check_rows(name, x, y, weights)
@@ -154,7 +157,7 @@ class TrainingData:
             compute_dtype: what floats are cast to.
         """
         check_array(self.name, self.first.x, features, allow_nan, compute_dtype)
-        for values in self._sparse_values():
+        for values in self._all_values("f"):
             check_values(self.name, values, allow_nan, compute_dtype)
 
     def check_whole_numbers(self, cast_to: str | None) -> None:
@@ -163,11 +166,19 @@ class TrainingData:
         Args:
             cast_to: that dtype, `None` where it is not known.
         """
-        for values in (self.first.x, *self._sparse_values()):
+        later = self._all_values("iu") if cast_to == "float16" else ()
+        for values in itertools.chain([self.first.x], later):
             check_whole_numbers(self.name, values, cast_to)
 
-    def _sparse_values(self):
-        return [array.values for array in (self.x, self.y) if isinstance(array, SparseRows)]
+    def _all_values(self, kinds):
+        """Yields those of what is read by batches but can be looked through before, by kind."""
+        for array in (self.x, *(() if self.y is self.x else (self.y,))):
+            if not isinstance(array, LazyRows) or array.dtype.kind not in kinds:
+                continue
+            if isinstance(array, SparseRows):
+                yield array.values
+            elif isinstance(array, MappedRows):
+                yield from array.blocks()
 
     def check_target(self, features: tuple, likelihood, allow_nan: bool) -> None:
         """Raises a ValueError if the target or the weights do not suit a built model.

@@ -126,6 +126,22 @@ class Batches(keras.utils.PyDataset):
         return packed(self.names, (read[id(array)] for array in self.arrays))
 
 
+class NumberedInOrder(keras.utils.PyDataset):
+    """The batches of a user's PyDataset in the order that `order` holds."""
+
+    def __init__(self, dataset: keras.utils.PyDataset):
+        super().__init__(workers=dataset.workers, max_queue_size=dataset.max_queue_size)
+        self.dataset = dataset
+        self.order = np.arange(dataset.num_batches)
+        self.on_epoch_begin, self.on_epoch_end = dataset.on_epoch_begin, dataset.on_epoch_end
+
+    def __len__(self):
+        return len(self.order)
+
+    def __getitem__(self, index):
+        return self.dataset[int(self.order[index])]
+
+
 def _is_lazy(array):
     return isinstance(array, LazyRows)
 
@@ -145,6 +161,12 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     if plan.validation_data is not None:
         size = plan.rows_per_validation_step
         changed["validation_data"] = for_keras(plan.validation_data, size)
+    ordered = plan.steps_per_epoch is None and not _is_list(plan.callbacks)
+    if _is_numbered(data.x) and plan.shuffle is True and ordered:
+        batches = NumberedInOrder(data.x)
+        return keras.Model.fit(
+            vae, batches, **plan.for_keras(**changed, **_in_order(plan, batches))
+        )
     if not data.is_lazy and (plan.shuffle is not True or not can_be_ordered(vae, data, plan)):
         changed["validation_split"] = plan.validation_split
         x, y, weights = for_keras(data, plan.rows_per_step)
@@ -155,16 +177,21 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
         held_out = Batches(data, plan.rows_per_validation_step, start=n)
         changed["validation_data"] = (held_out,) if data.is_lazy else data.part(start=n)
     batches = Batches(data, plan.rows_per_step, stop=n)
-    ordered = plan.steps_per_epoch is None and not _is_list(plan.callbacks)
     if plan.shuffle is True and ordered:
-        callbacks = [
-            NextOrder(batches, Balance.of(data, plan)),
-            *keras.tree.flatten(plan.callbacks or []),
-        ]
-        changed |= {"shuffle": False, "callbacks": callbacks}
+        changed |= _in_order(plan, batches, Balance.of(data, plan))
     # Otherwise Keras draws the order of the batches.
     changed |= {"batch_size": None, "validation_batch_size": plan.rows_per_validation_step}
     return keras.Model.fit(vae, batches, **plan.for_keras(**changed))
+
+
+def _in_order(plan, batches, balance=None):
+    callbacks = [NextOrder(batches, balance), *keras.tree.flatten(plan.callbacks or [])]
+    return {"shuffle": False, "callbacks": callbacks}
+
+
+def _is_numbered(x):
+    is_one = isinstance(x, keras.utils.PyDataset) and not x.use_multiprocessing
+    return is_one and x.num_batches is not None
 
 
 def can_be_ordered(vae, data: TrainingData, plan: FitPlan) -> bool:

@@ -12,25 +12,29 @@ class StepCallbacks(keras.callbacks.CallbackList):
 
     Args:
         callbacks: the user's callbacks.
-        steps_per_call: steps between two calls of the callbacks' batch methods.
+        train_loop: the loop that makes the steps; for its `n_seen`, how many of them it made in
+            this epoch, and `raise_error`.
+        test_loop: that of validation, `None` where Keras's own runs.
         **kwargs: as for `keras.callbacks.CallbackList`.
     """
 
-    def __init__(self, callbacks, steps_per_call: int, **kwargs):
-        self.steps_per_call = steps_per_call
+    def __init__(self, callbacks, train_loop, test_loop=None, **kwargs):
+        self.train_loop, self.test_loop = train_loop, test_loop
         super().__init__(callbacks, **kwargs)
 
-    def _last_step(self, call):
-        return min((call + 1) * self.steps_per_call, self.params["steps"]) - 1
-
     def on_train_batch_begin(self, batch, logs=None) -> None:
-        super().on_train_batch_begin(batch * self.steps_per_call, logs)
+        super().on_train_batch_begin(batch and self.train_loop.n_seen, logs)
 
     def on_train_batch_end(self, batch, logs=None) -> None:
-        super().on_train_batch_end(self._last_step(batch), logs)
+        super().on_train_batch_end(self.train_loop.n_seen - 1, logs)
+        self.train_loop.raise_error()  # now that what was read before it is trained on
 
     def on_test_batch_end(self, batch, logs=None) -> None:
-        super().on_test_batch_end(self._last_step(batch), logs)
+        if self.test_loop is None:
+            return super().on_test_batch_end(batch, logs)
+        super().on_test_batch_end(self.test_loop.n_seen - 1, logs)
+        self.test_loop.raise_error()
+        return None
 
 
 def needs_each_batch(callbacks) -> bool:
