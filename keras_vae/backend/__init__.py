@@ -19,6 +19,7 @@ if NAME not in ("tensorflow", "jax", "torch"):
     )
 _chosen = importlib.import_module(f"keras_vae.backend.{NAME}")
 
+OPENS_STREAMS_ONCE_MORE = _chosen.OPENS_STREAMS_ONCE_MORE
 COMPILES_LOOPS = _chosen.COMPILES_LOOPS
 COMPILES_EACH_SHAPE = _chosen.COMPILES_EACH_SHAPE
 before_updates = _chosen.before_updates
@@ -44,6 +45,7 @@ __all__ = [
     "COMPILES_EACH_SHAPE",
     "COMPILES_LOOPS",
     "NAME",
+    "OPENS_STREAMS_ONCE_MORE",
     "as_floatx",
     "before_updates",
     "call_numbers",

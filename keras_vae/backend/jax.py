@@ -26,6 +26,7 @@ __all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for"]
 
 COMPILES_LOOPS = True
 COMPILES_EACH_SHAPE = True
+OPENS_STREAMS_ONCE_MORE = False
 
 
 def num_replicas() -> int:

@@ -26,6 +26,9 @@ __all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for"]
 COMPILES_LOOPS = True
 # Whether a compiled function takes batches of one size only, as all that XLA compiles.
 COMPILES_EACH_SHAPE = False
+# Whether Keras's own loop opens a stream once more than it reads it: a tf.data.Dataset of known
+# length after each epoch, a torch DataLoader before the first.
+OPENS_STREAMS_ONCE_MORE = True
 
 
 def num_replicas() -> int:

@@ -15,6 +15,7 @@ from keras_vae.validation.arguments import plain
 # torch runs operation by operation: there is no loop to compile.
 COMPILES_LOOPS = False
 COMPILES_EACH_SHAPE = False
+OPENS_STREAMS_ONCE_MORE = False
 
 
 def is_cpu() -> bool:

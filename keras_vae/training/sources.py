@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
+from keras_vae import backend
 from keras_vae.reading.lazy_rows import LazyRows
 from keras_vae.reading.mapped_rows import MappedRows
 from keras_vae.reading.streams import as_batch
@@ -46,6 +47,9 @@ class Source(ABC):
 
     def end_epoch(self) -> None:  # noqa: B027
         """Called after an epoch, and once before the first."""
+
+    def use_up(self) -> None:  # noqa: B027
+        """Called where an epoch took all there is, before `end_epoch`."""
 
 
 class Rows(Source):
@@ -155,6 +159,26 @@ class Stream(Source):
         return _read(self.name, iter(self.stream))
 
 
+class TensorFlowStream(Stream):
+    """A `tf.data.Dataset`."""
+
+    def use_up(self) -> None:
+        if backend.OPENS_STREAMS_ONCE_MORE:
+            iter(self.stream)  # a shuffled one has another order each time
+
+
+class Loader(Stream):
+    """A torch `DataLoader`."""
+
+    is_known = False
+
+    def open(self) -> Iterator[Arrays]:
+        if backend.OPENS_STREAMS_ONCE_MORE and not self.is_known:
+            collections.deque(itertools.islice(self.stream, 2), maxlen=0)
+            self.is_known = True
+        return super().open()
+
+
 def _length(stream):
     if hasattr(stream, "cardinality"):
         n = int(stream.cardinality())
@@ -174,4 +198,8 @@ def of_stream(name: str, stream, next_order: Callable | None = None, shuffle=Fal
     """Returns the source of a stream of any kind; the arguments are those of `Numbered`."""
     if isinstance(stream, keras.utils.PyDataset):
         return Numbered(name, stream, next_order, shuffle)
+    if hasattr(stream, "element_spec"):
+        return TensorFlowStream(name, stream)
+    if hasattr(stream, "collate_fn"):
+        return Loader(name, stream)
     return Stream(name, stream)

@@ -67,8 +67,7 @@ class StreamLoop:
 
     def _begin_epoch(self):
         self.source.begin_epoch()
-        is_used_up = self.source.n_batches and self.n_opened >= self.source.n_batches
-        if self.batches is None or is_used_up or not self.goes_on:
+        if self.batches is None:
             self.batches, self.n_opened = self.source.open(), 0
         self.n_seen = self.n_calls_made = 0
         self.reader = StreamReader(self.batches, self.chunks, self.n_steps)
@@ -76,6 +75,11 @@ class StreamLoop:
 
     def _end_epoch(self):
         self.close()
+        is_used_up = self.n_opened == self.source.n_batches
+        if is_used_up and not self.goes_on:
+            self.source.use_up()
+        if is_used_up or not self.goes_on:
+            self.batches, self.n_opened = None, 0
         self.source.end_epoch()
 
     def close(self) -> None:
