@@ -28,8 +28,6 @@ from workloads import LEARNING_RATE, WORKLOADS, training_data
 SMALL = replace(
     WORKLOADS["mlp"], name="small", steps=1000, latent=4, input_shape=(64,), units=(32,)
 )
-    WORKLOADS["mlp"], name="small", steps=1000, latent=4, input_shape=(64,), units=(32,)
-)
 
 
 class Numbered(keras.utils.PyDataset):
