@@ -47,6 +47,8 @@ def as_data(name: str, data) -> Any:
         return MappedRows(data)
     if data is None or has_rows(data):
         return data
+    if type(data).__name__ == "EagerTensor":  # TensorFlow's take long to say what they have not
+        return as_numpy(name, data)
     if isinstance(data, (list, tuple, Mapping)):
         return _of_collection(name, data)
     sparse = as_sparse_rows(data)

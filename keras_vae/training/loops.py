@@ -61,9 +61,9 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     if not applies(vae, data, plan):
         return row_order.fit(vae, data, plan)
     rows = DeviceRows.of(vae, data) if data.in_memory else None
-    train_loop = _train_loop(vae, data, plan, rows)
     changed = {"validation_split": 0.0, "batch_size": 1, "shuffle": False, "steps_per_epoch": None}
     test_loop = _validation_loop(vae, data, plan, rows)
+    train_loop = _train_loop(vae, data, plan, rows)
     if test_loop is not None:
         changed |= {"validation_data": (test_loop.calls,), "validation_batch_size": 1}
         changed["validation_steps"] = None

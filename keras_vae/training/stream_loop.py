@@ -124,8 +124,8 @@ class StreamLoop:
 
     def _note_end(self):
         self.batches = None
-        # There is nothing more for another epoch.
-        self.vae.stop_training = self.vae.stop_training or self.source.opens_once
+        if self.goes_on and self.source.opens_once:
+            self.vae.stop_training = True  # there is nothing more for another epoch
 
     def raise_error(self) -> None:
         """Raises the error with which the source ended, if it did, in the user's own words."""

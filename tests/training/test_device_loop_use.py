@@ -97,22 +97,17 @@ def test_what_keras_alone_does_is_left_to_it(x, kwargs):
     assert np.isfinite(history["loss"]).all()
 
 
-def test_streams_and_memory_maps(x, tmp_path, monkeypatch):
-    def batches():
-        while True:
-            yield (x[:32],)
-
-    assert not uses_loop(batches(), batch_size=None, steps_per_epoch=4)
-    np.save(tmp_path / "x.npy", x)
-    assert not uses_loop(np.load(tmp_path / "x.npy", mmap_mode="r"))
-    # A device with too little room for the data and the model.
+def test_a_device_with_little_room(x, monkeypatch):
+    # For the data and the model.
     monkeypatch.setattr(backend, "free_memory", lambda: 1.5 * x.nbytes)
     assert not uses_loop(x)
     monkeypatch.setattr(backend, "free_memory", lambda: 2.5 * x.nbytes)
     assert uses_loop(x)
-    # A stream to validate on is left to Keras, beside the loop.
+
+
+def test_a_stream_to_validate_on_has_a_loop_beside_that_of_the_array(x):
     vae, history = fit(x, validation_data=Validation(x))
-    assert [key[:2] for key in vae.compiled_loops.made] == [("train", 32)]
+    assert [key[:2] for key in vae.compiled_loops.made] == [("test", 20), ("train", 32)]
     assert len(history["val_loss"]) == 2
 
 

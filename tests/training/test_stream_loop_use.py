@@ -88,9 +88,8 @@ def test_an_error_of_the_source_is_raised_after_the_batches_before_it(vae, x, n,
     counted = Grouped()
     with pytest.raises(OSError, match="the disk is gone") as error:
         vae.fit(source.batches(), steps_per_epoch=9, verbose=0, callbacks=[counted])
-    assert "open_a_file_that_is_not_there" in "".join(
-        traceback.format_tb(error.value.__traceback__)
-    )
+    frames = traceback.extract_tb(error.value.__traceback__)
+    assert frames[-1].name == "open_a_file_that_is_not_there"
     assert uses_loop(vae)
     assert n_steps(vae) == n + 1
     assert counted.steps[-1] == n
@@ -127,7 +126,7 @@ def test_no_more_is_read_than_is_trained_on(vae, x, chunks_of_two):
 
     source = Counted(x)
     stop = Grouped(stop_at=3)
-    vae.fit(source.batches(), epochs=2, steps_per_epoch=70, verbose=0, callbacks=[stop])
+    vae.fit(source.batches(), epochs=2, steps_per_epoch=39, verbose=0, callbacks=[stop])
     assert stop.steps == [1, 3]
     assert source.n <= 4 + 4
     assert not readers()
