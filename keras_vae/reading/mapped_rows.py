@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import sys
 import weakref
 from collections.abc import Iterator, Sequence
 
@@ -67,7 +68,7 @@ def _opened(array):
     """Returns a descriptor of the file that holds what the array holds, if there is one."""
     is_whole = isinstance(array.base, mmap.mmap) and array.flags.c_contiguous
     is_shared = array.mode != "c"  # what was written to it lies in no file
-    if not (is_whole and is_shared and array.filename and len(array) and hasattr(os, "preadv")):
+    if not (is_whole and is_shared and array.filename and len(array) and sys.platform == "linux"):
         return None
     try:
         file = os.open(array.filename, os.O_RDONLY)
@@ -86,5 +87,5 @@ def _give_pages_back(array):
     while isinstance(base, np.ndarray):
         base = base.base
     # Those of a private map would take with them what was written to it.
-    if isinstance(base, mmap.mmap) and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+    if isinstance(base, mmap.mmap) and array.mode != "c" and sys.platform == "linux":
         base.madvise(mmap.MADV_DONTNEED)

@@ -44,12 +44,33 @@ def first_batch(name: str, stream) -> tuple[Batch, Any]:
         return arrays, stream
     if iterator is stream:
         return arrays, _checked(name, itertools.chain([batch], iterator))
-    if not isinstance(batch, (list, tuple)) and hasattr(stream, "collate_fn"):
+    if not isinstance(batch, (list, tuple)) and is_loader(stream):
         # Keras takes a bare tensor of a torch DataLoader for a tuple of its rows, a dict for its
         # keys.
         stream = copy.copy(stream)
         stream.collate_fn = functools.partial(_collate_to_tuple, stream.collate_fn)
     return arrays, stream
+
+
+def is_tf_dataset(stream) -> bool:
+    """Returns whether a stream is a `tf.data.Dataset`."""
+    return hasattr(stream, "element_spec")
+
+
+def is_loader(stream) -> bool:
+    """Returns whether a stream is a torch `DataLoader`."""
+    return hasattr(stream, "collate_fn")
+
+
+def length(stream) -> int | None:
+    """Returns how many batches a stream has, `None` where it has no end or does not know."""
+    if hasattr(stream, "cardinality"):
+        n = int(stream.cardinality())
+        return n if n >= 0 else None
+    try:
+        return len(stream)
+    except TypeError:
+        return None
 
 
 def _checked(name, batches):

@@ -7,6 +7,7 @@ takes for the function of one step, a `DeviceLoop` or a `StreamLoop`, makes the 
 import contextlib
 import dataclasses
 import itertools
+from typing import Any
 
 import keras
 
@@ -61,7 +62,12 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     if not applies(vae, data, plan):
         return row_order.fit(vae, data, plan)
     rows = DeviceRows.of(vae, data) if data.in_memory else None
-    changed = {"validation_split": 0.0, "batch_size": 1, "shuffle": False, "steps_per_epoch": None}
+    changed: dict[str, Any] = {
+        "validation_split": 0.0,
+        "batch_size": 1,
+        "shuffle": False,
+        "steps_per_epoch": None,
+    }
     test_loop = _validation_loop(vae, data, plan, rows)
     train_loop = _train_loop(vae, data, plan, rows)
     if test_loop is not None:

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from keras_vae import backend
+from keras_vae.reading import streams
 from keras_vae.reading.lazy_rows import LazyRows
 from keras_vae.reading.mapped_rows import MappedRows
-from keras_vae.reading.streams import as_batch
 
 Arrays = dict[str, np.ndarray]
 
@@ -106,7 +106,12 @@ class Numbered(Source):
         self.name, self.dataset = name, dataset
         self.next_order, self.shuffle = next_order, shuffle
         self.n_batches = dataset.num_batches
-        self.begin_epoch, self.end_epoch = dataset.on_epoch_begin, dataset.on_epoch_end
+
+    def begin_epoch(self) -> None:
+        self.dataset.on_epoch_begin()
+
+    def end_epoch(self) -> None:
+        self.dataset.on_epoch_end()
 
     def open(self) -> Iterator[Arrays]:
         return _read(self.name, self._batches(self._order()))
@@ -153,7 +158,7 @@ class Stream(Source):
     def __init__(self, name: str, stream: Iterable):
         self.name, self.stream = name, stream
         self.opens_once = isinstance(stream, Iterator)
-        self.n_batches = _length(stream)
+        self.n_batches = streams.length(stream)
 
     def open(self) -> Iterator[Arrays]:
         return _read(self.name, iter(self.stream))
@@ -179,27 +184,17 @@ class Loader(Stream):
         return super().open()
 
 
-def _length(stream):
-    if hasattr(stream, "cardinality"):
-        n = int(stream.cardinality())
-        return n if n >= 0 else None  # negative for endless and unknown
-    try:
-        return len(stream)
-    except TypeError:
-        return None
-
-
 def _read(name, batches):
     for number, batch in enumerate(batches):
-        yield as_batch(name, number, batch).by_name()
+        yield streams.as_batch(name, number, batch).by_name()
 
 
 def of_stream(name: str, stream, next_order: Callable | None = None, shuffle=False) -> Source:
     """Returns the source of a stream of any kind; the arguments are those of `Numbered`."""
     if isinstance(stream, keras.utils.PyDataset):
         return Numbered(name, stream, next_order, shuffle)
-    if hasattr(stream, "element_spec"):
+    if streams.is_tf_dataset(stream):
         return TensorFlowStream(name, stream)
-    if hasattr(stream, "collate_fn"):
+    if streams.is_loader(stream):
         return Loader(name, stream)
     return Stream(name, stream)

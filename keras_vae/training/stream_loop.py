@@ -118,8 +118,7 @@ class StreamLoop:
         arrays = tuple(chunk.arrays.values())
         if not backend.is_cpu():
             # As the device may still read what is filled anew.
-            used = chunk.n_placed * chunk.batch_size
-            arrays = backend.on_device(tuple(array[:used].copy() for array in arrays))
+            arrays = backend.on_device(tuple(array.copy() for array in arrays))
         return self.many(*state, arrays, self.rows[part.start : part.stop], len(self.rows))
 
     def _note_end(self):
@@ -144,7 +143,7 @@ def reads(data: TrainingData, n_epochs: int, n_steps: int | None) -> bool:
     """
     if data.has_rows:
         return not data.in_memory and n_steps is None
-    if getattr(data.x, "use_multiprocessing", False):
+    if isinstance(data.x, keras.utils.PyDataset) and data.x.use_multiprocessing:
         return False
     # Keras gives the first two batches of a generator again where it begins anew.
     return n_epochs == 1 or n_steps is not None or not of_stream(data.name, data.x).opens_once

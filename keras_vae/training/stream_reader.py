@@ -59,9 +59,11 @@ class Chunk:
         rows = slice(place * self.batch_size, self.n_placed * self.batch_size)
         for name, array in batch.items():
             np.copyto(self.arrays[name][rows], array, casting="same_kind")
-        if self.parts and isinstance(self.parts[-1], range):
-            place = self.parts.pop().start
-        self.parts.append(range(place, self.n_placed))
+        last = self.parts[-1] if self.parts else None
+        if isinstance(last, range):
+            self.parts[-1] = range(last.start, self.n_placed)
+        else:
+            self.parts.append(range(place, self.n_placed))
 
     def _has_place_for(self, name, array):
         memory = self.arrays[name]
