@@ -34,9 +34,9 @@ class Fitting(Flow):
             loss: `None`; anything else is an error.
             jit_compile: whether XLA compiles the steps; "auto" takes what is
                 faster, see `keras_vae.training.policy`.
-            device_loop: whether `fit` and `evaluate` on arrays keep the data on
-                the device and make many steps per compiled call, wherever that
-                gives what Keras's own loop gives; False for the latter.
+            device_loop: whether `fit` and `evaluate` make many steps per compiled
+                call, over arrays that lie on the device or chunks of a stream,
+                wherever that gives what Keras's own loop gives; False for the latter.
                 "auto" takes what is faster, and on TensorFlow lets XLA compile
                 the steps once there are enough of them to pay for it.
             **kwargs: as for Keras.

@@ -26,7 +26,7 @@ _CONVOLUTIONS = tuple(
 
 
 def uses_device_loop(vae: keras.Model) -> bool:
-    """Returns whether `fit` on arrays makes many steps in one compiled call."""
+    """Returns whether `fit` makes many steps in one compiled call."""
     if not vae.requested_device_loop or vae.run_eagerly or vae.steps_per_execution > 1:
         return False
     # JAX without XLA runs operation by operation, as torch does: there is no loop to compile.
