@@ -10,8 +10,8 @@ from jax import numpy as jnp
 
 from keras_vae.backend.arrays import rows_of
 
-# Sizes of the last batch whose programs are kept.
-_MAX_SIZES = 4
+# Sizes of odd batches whose programs are kept; a stream may bring several.
+_MAX_SIZES = 16
 
 
 def is_cpu() -> bool:
