@@ -11,13 +11,17 @@ import numpy as np
 from keras_vae.reading.lazy_rows import LazyRows
 
 _BLOCK_BYTES = 2**24
+# Smaller rows are faster looked at through the map than read.
+_MIN_ROW_BYTES = 2**10
+# What is looked at through the map before its pages are given back.
+_MAX_MAPPED_BYTES = 2**26
 
 
 class MappedRows(LazyRows):
     """The rows of a memory map.
 
     Pages that are looked at through the map stay in memory as long as there is room. So rows are
-    read from the file, where the map is of one, and else its pages are given back after each read.
+    read from the file, where the map is of one, and else its pages are given back now and then.
 
     Args:
         array: the map, of one axis at least.
@@ -25,7 +29,8 @@ class MappedRows(LazyRows):
 
     def __init__(self, array: np.memmap):
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
-        self.file = _opened(array)
+        self.n_mapped_bytes = 0
+        self.file = _opened(array) if array[:1].nbytes >= _MIN_ROW_BYTES else None
         if self.file is not None:
             weakref.finalize(self, os.close, self.file)
 
@@ -39,7 +44,10 @@ class MappedRows(LazyRows):
         """Fills a contiguous array, `(len(rows), *features)`, with the rows of these numbers."""
         if self.file is None:
             np.take(self.array, rows, axis=0, out=out, mode="clip")
-            _give_pages_back(self.array)
+            self.n_mapped_bytes += out.nbytes + len(rows) * mmap.PAGESIZE
+            if self.n_mapped_bytes > _MAX_MAPPED_BYTES:
+                _give_pages_back(self.array)
+                self.n_mapped_bytes = 0
             return
         memory = out.reshape(-1).view("uint8")
         size = memory.size // max(len(rows), 1)

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_vae.reading import mapped_rows
 from keras_vae.reading.mapped_rows import MappedRows
 
 
 @pytest.fixture
 def rows():
-    return np.random.default_rng(0).normal(size=(50, 3, 2)).astype("float32")
+    return np.random.default_rng(0).normal(size=(50, 30, 20)).astype("float32")
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def path(rows, tmp_path):
 
 def replaced(path):
     mapped = np.load(path, mmap_mode="r")
-    np.save(path.parent / "other.npy", np.zeros((50, 3, 2), "float32"))
+    np.save(path.parent / "other.npy", np.zeros((50, 30, 20), "float32"))
     os.replace(path.parent / "other.npy", path)
     return mapped
 
@@ -30,7 +31,7 @@ def replaced(path):
 MAPS = {
     "of a file": lambda path: np.load(path, mmap_mode="r"),
     "that is written to": lambda path: np.load(path, mmap_mode="r+"),
-    "of other axes": lambda path: np.load(path, mmap_mode="r").reshape(50, 3, 2)[:, :, :],
+    "of other axes": lambda path: np.load(path, mmap_mode="r").reshape(50, 30, 20)[:, :, :],
     "whose file is another by now": replaced,
 }
 
@@ -75,7 +76,8 @@ def test_a_file_that_was_cut_is_named(path):
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells")
 @pytest.mark.parametrize("part", [slice(None), slice(1, None)], ids=["whole", "part"])
-def test_no_pages_stay_in_memory(tmp_path, part):
+def test_no_pages_stay_in_memory(tmp_path, part, monkeypatch):
+    monkeypatch.setattr(mapped_rows, "_MAX_MAPPED_BYTES", 2**20)
     with open(tmp_path / "large.bin", "wb") as file:
         file.truncate(2**25)
     array = np.memmap(tmp_path / "large.bin", "float32", "r", shape=(2**15, 256))
