@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 from media_types import JSON, NPY, NPZ
@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 LINGER = 2.0  # seconds in which the rest of a refused body is read and dropped
+VALUES = 2**12  # of a part of a JSON answer: to write one holds up all others
+BYTES = 2**18  # of a part of any other
 
 
 def answer_type(route: str, accept: str) -> str:
@@ -33,13 +35,25 @@ def pack(route: str, outputs: dict[str, np.ndarray], media_type: str) -> Respons
             "only what the model was trained with.",
         )
     if media_type == JSON:
+        if sum(value.size for value in outputs.values()) <= VALUES:
+            return Response("".join(as_json(outputs)), media_type=JSON)
         return StreamingResponse(as_json(outputs), media_type=JSON)
     file = io.BytesIO()
     if media_type == NPY and (name := ENDPOINTS[route]) is not None:
         np.save(file, outputs[name])
     else:
         np.savez(file, **outputs)  # type: ignore[arg-type]  # NumPy's own `allow_pickle`
-    return Response(file.getvalue(), media_type=media_type)
+    content = file.getbuffer()
+    if len(content) <= BYTES:
+        return Response(bytes(content), media_type=media_type)
+    headers = {"Content-Length": str(len(content))}
+    return StreamingResponse(in_parts(content), headers=headers, media_type=media_type)
+
+
+async def in_parts(content: memoryview) -> AsyncIterator[bytes]:
+    """Yields the content in parts, between which others have their turn."""
+    for start in range(0, len(content), BYTES):
+        yield bytes(content[start : start + BYTES])
 
 
 def as_json(outputs: dict[str, np.ndarray]) -> Iterator[str]:
@@ -47,7 +61,7 @@ def as_json(outputs: dict[str, np.ndarray]) -> Iterator[str]:
     before = "{"
     for key, value in outputs.items():
         before += f'"{key}":['
-        rows = max(1, 2**16 // value[0].size)
+        rows = max(1, VALUES // value[0].size)
         for start in range(0, len(value), rows):
             yield before + json.dumps(value[start : start + rows].tolist())[1:-1]
             before = ","
@@ -62,9 +76,8 @@ class LastResponse(JSONResponse):
     """
 
     async def __call__(self, scope, receive, send):
-        headers = [*self.raw_headers, (b"connection", b"close")]
-        start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
-        await send(start)
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER):

@@ -1,55 +1,87 @@
 """What a request holds: read within bounds, checked, and given as arrays."""
 
+import asyncio
+import contextlib
 import io
-import json
 import math
 import zipfile
+from collections.abc import AsyncIterator
 
 import numpy as np
+from json_arrays import JSONError, weight
+from json_arrays import read as json_arrays
+from limits import UNREAD, Limits, Room, limit
 from media_types import JSON, NPY, NPZ
 from served_model import Model
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 
-async def read_body(request: Request, max_bytes: int) -> bytearray:
-    """Gives the body; its announced length is believed only where that is over the limit."""
+@contextlib.asynccontextmanager
+async def body_of(request: Request, limits: Limits, room: Room) -> AsyncIterator[bytearray]:
+    """Gives the body; the request takes room until the context is left.
+
+    The announced length is believed only where it is over the limit.
+    """
+    room.check()
+    refuse_encoding(request.headers)
+    limit("The body", int(request.headers.get("content-length", 0)), limits.max_bytes, UNREAD)
     body = bytearray()
-    limit("The body", int(request.headers.get("content-length", 0)), max_bytes)
     try:
-        async for part in request.stream():
-            body += part
-            limit("The body", len(body), max_bytes)
+        await read_in_time(request, body, limits, room)
+        with room.request():
+            yield body
+    finally:
+        room.take(-len(body))
+
+
+async def read_in_time(request: Request, body: bytearray, limits: Limits, room: Room) -> None:
+    """Reads the body, or says that it did not come."""
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            await read_stream(request, body, limits, room)
+    except TimeoutError:
+        late = f"The body has not come in {limits.body_seconds:g} seconds."
+        raise HTTPException(408, f"{late} Send it faster, or less.", UNREAD) from None
     except ClientDisconnect:
-        raise HTTPException(400, "The body ended early.") from None
-    return body
+        raise HTTPException(400, "The body ended early.", UNREAD) from None
 
 
-def limit(what: str, size: int, max_bytes: int) -> None:
-    """Refuses what is larger than `max_bytes`."""
-    if size > max_bytes:
-        reason = f"{what} is over the limit of {max_bytes / 2**20:g} MiB."
-        raise HTTPException(413, f"{reason} Send fewer samples, or serve with a larger --max-mib.")
+async def read_stream(request: Request, body: bytearray, limits: Limits, room: Room) -> None:
+    """Appends to the body what comes, and counts what JSON becomes before anything is parsed."""
+    most = limits.max_bytes // 2  # float32 has 4 bytes a number, JSON its comma and at most a list
+    values, is_json = 0, media_type(request.headers) == JSON
+    async for part in request.stream():
+        room.take(len(part))
+        body += part
+        limit("The body", len(body), limits.max_bytes, UNREAD)
+        values += weight(part) if is_json else 0
+        if values > most:
+            what = f"The JSON has more than {most} commas and lists"
+            raise HTTPException(413, f"{what}. Send fewer samples, or a .npy file.", UNREAD)
 
 
-def read_json(body: bytearray, names: list[str], model: Model, _) -> dict[str, np.ndarray]:
+def media_type(headers: Headers) -> str:
+    """Gives the type that a body is said to have."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def refuse_encoding(headers: Headers) -> None:
+    """Refuses a body that is compressed as a whole; .npz is compressed within limits."""
+    if (encoding := headers.get("content-encoding", "identity").strip().lower()) != "identity":
+        reason = f"The Content-Encoding is {encoding!r}. Send the body as it is"
+        raise HTTPException(415, f"{reason}, or a compressed .npz file.", UNREAD)
+
+
+def read_json(body: bytearray, names: list[str], model: Model, max_bytes: int) -> dict:
     """Gives the named arrays of a JSON body, of any dtype."""
-    example = "{" + ", ".join(f'"{name}": [...]' for name in names) + "}"
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, f"The body is not JSON: {error}. Send {example}.") from None
-    found = {}
-    for name in names:
-        if not isinstance(document, dict) or name not in document:
-            raise HTTPException(422, f'Send a JSON object with the key "{name}": {example}.')
-        try:
-            found[name] = np.asarray(document[name])
-        except ValueError:
-            raise HTTPException(
-                422, f"{name} is ragged: lists differ in length or depth."
-            ) from None
-        model.check(name, found[name].dtype, found[name].shape)
+        found = json_arrays(body, names, max_bytes)
+    except JSONError as error:
+        raise HTTPException(error.status, error.message) from None
+    for name, array in found.items():
+        model.check(name, array.dtype, array.shape)
     return found
 
 
@@ -64,6 +96,8 @@ def read_npz(body: bytearray, names: list[str], model: Model, max_bytes: int) ->
     """Gives the named arrays of a .npz body, of no more bytes than the body may have."""
     given = ", ".join(f"{name}={name}" for name in names)
     fix = f"Write it by numpy.savez(file, {given})."
+    if body.count(b"PK\1\2") > ZIP_FILES:
+        raise HTTPException(413, f"The .npz file holds too many files. {fix}")
     try:
         archive = zipfile.ZipFile(io.BytesIO(body))
         if missing := [name for name in names if f"{name}.npy" not in archive.namelist()]:
@@ -95,6 +129,7 @@ def parse_npy(name: str, body: bytearray, model: Model) -> np.ndarray:
     return array.reshape(shape, order="F" if fortran_order else "C")
 
 
+ZIP_FILES = 1000  # a file of the list of a zip takes kilobytes, and an array may look like one
 READERS = {JSON: read_json, NPY: read_npy, NPZ: read_npz}
 
 

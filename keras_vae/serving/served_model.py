@@ -16,7 +16,6 @@ ENDPOINTS = {
     "score": "score",
     "sample": "reconstruction",
 }
-CHUNK = 256  # rows of one call of the model
 
 
 class Input(NamedTuple):
@@ -59,17 +58,10 @@ class Model:
 
     def run(self, names, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Gives the outputs of the named endpoints, and `anomaly_score` = -`score`."""
-        if "x" not in inputs:  # a seed is for all draws together
-            return self.endpoints[names[0]].call(**inputs)
-        parts = []
-        for start in range(0, len(inputs["x"]), CHUNK):
-            rows = {k: v[start : start + CHUNK] for k, v in inputs.items()}
-            part: dict[str, np.ndarray] = {}
-            for name in names:
-                given, call = self.endpoints[name]
-                part |= call(**{k: rows[k] for k in given})
-            parts.append(part)
-        outputs = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        outputs: dict[str, np.ndarray] = {}
+        for name in names:
+            given, call = self.endpoints[name]
+            outputs |= call(**{k: inputs[k] for k in given})
         if "score" in outputs:
             outputs["anomaly_score"] = -outputs["score"]
         return outputs
