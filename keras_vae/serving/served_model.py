@@ -139,8 +139,14 @@ def load_onnx(files: dict[str, Path]) -> Model:
 
         return Endpoint(given, call)
 
+    options = onnxruntime.SessionOptions()
+    # Threads that wait for the next call by spinning take the time of who reads requests.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     cpu = ["CPUExecutionProvider"]
-    sessions = {k: onnxruntime.InferenceSession(f, providers=cpu) for k, f in files.items()}
+    sessions = {
+        name: onnxruntime.InferenceSession(file, options, providers=cpu)
+        for name, file in files.items()
+    }
     sessions = {k or endpoint_of(session): session for k, session in sessions.items()}
     tensors = [tensor for session in sessions.values() for tensor in session.get_inputs()]
     takes = {
