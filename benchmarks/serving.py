@@ -20,13 +20,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 SERVING = Path(__file__).parents[1] / "keras_vae" / "serving"
-HOST, CLIENTS, ROUNDS, SECONDS = "127.0.0.1", 32, 5, 4.0
+HOST, CLIENTS, ROUNDS, SECONDS = "127.0.0.1", 32, 5, 2.0
+FEATURES = (32, 32, 3)
 NPY, JSON = "application/x-npy", "application/json"
 EXPORT = """
 import sys
@@ -34,10 +36,10 @@ import keras, keras_vae as kv
 
 keras.utils.set_random_seed(0)
 vae = kv.VAE(
-    kv.VariationalEncoder(10, kv.networks.ConvEncoder((32, 64))),
-    kv.networks.ConvDecoder((28, 28, 1), (64, 32)),
+    kv.VariationalEncoder(32, kv.networks.ConvEncoder((32, 64, 128))),
+    kv.networks.ConvDecoder((32, 32, 3), (128, 64, 32)),
 )
-vae.build((None, 28, 28, 1))
+vae.build((None, 32, 32, 3))
 vae.export(sys.argv[1], format=sys.argv[2])
 """
 
@@ -109,15 +111,15 @@ def memory(process):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-async def attack(port, bodies, stalled=300, rounds=2):
-    """Returns the seconds that /health took, and the statuses of the large bodies."""
-    parts = [b"POST /score HT", request("POST", "/score", bytes(1000))[:-500]]
+async def attack(port, bare_port, bodies, stalled=300):
+    """Returns the seconds of /health, of a server of nothing, and the statuses of the bodies."""
+    parts = [b"POST /encode HT", request("POST", "/encode", bytes(1000))[:-500]]
     stalls = [await asyncio.open_connection(HOST, port) for _ in range(stalled)]
     for i, (_, writer) in enumerate(stalls):
         writer.write(parts[i % 2])
-    waits, statuses, done = [], [], False
+    waits, bare, statuses, done = [], [], Counter(), False
 
-    async def health():
+    async def health(port, waits):
         while not done:
             start = time.perf_counter()
             reader, writer = await asyncio.open_connection(HOST, port)
@@ -128,19 +130,19 @@ async def attack(port, bodies, stalled=300, rounds=2):
             await asyncio.sleep(0.02)
 
     async def send():
-        for media_type, body in bodies * rounds:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", SEND, str(port), media_type, body, stdout=subprocess.PIPE
-            )
-            statuses.append((await process.communicate())[0].decode().strip())
+        for media_type, body in bodies:
+            command = [sys.executable, "-c", SEND, str(port), media_type, body]
+            process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+            output, _ = await process.communicate()
+            statuses[f"{body.name}: {output.decode().strip()}"] += 1
 
-    watch = asyncio.create_task(health())
+    watches = asyncio.gather(health(port, waits), health(bare_port, bare))
     await asyncio.gather(*(send() for _ in range(8)))
     done = True
-    await watch
+    await watches
     for _, writer in stalls:
         writer.close()
-    return waits, statuses
+    return waits, bare, statuses
 
 
 # In processes of their own, so that what they do does not hold up who measures.
@@ -150,7 +152,7 @@ port, media_type, path = sys.argv[1:]
 connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=300)
 headers = {"Content-Type": media_type, "Accept": "application/x-npz"}
 try:
-    connection.request("POST", "/score", open(path, "rb").read(), headers)
+    connection.request("POST", "/encode", open(path, "rb").read(), headers)
     response = connection.getresponse()
     response.read()
     print(response.status)
@@ -159,45 +161,68 @@ except OSError as error:
 """
 
 
-def largest_bodies(folder, features, size=64 * 2**20):
+def largest_bodies(folder, size=62 * 2**20):
     """Writes bodies of nearly the largest size, and returns each with its media type."""
-    rows = (size - 1000) // 4 // int(np.prod(features))
-    x = np.random.default_rng(0).random((rows, *features), "float32")
-    np.save(folder / "x.npy", x)
-    part = json.dumps(x[: size // 20 // int(np.prod(features))].tolist())
+    rows = size // 4 // np.prod(FEATURES)
+    x = np.random.default_rng(0).random((rows, *FEATURES), "float32")
+    np.save(folder / "numbers.npy", x)
+    part = json.dumps(x[:100].tolist())[1:-1]
     contents = {
-        "numbers": '{"x": ' + part[: part.rindex("]], [[") + 2] + "]}",
-        "zeros": '{"x": ' + json.dumps(np.zeros((rows // 2, *features), int).tolist()) + "}",
-        "lists": '{"x": [' + "[]," * (62 * 2**20 // 3) + "[]]}",
-        "pairs": "[" + "[]" * (31 * 2**20) + "]",
+        "numbers.json": part + f", {part}" * (size // len(part) - 1),
+        "lists.json": "[]," * (size // 3) + "[]",
+        "pairs.json": "[]" * (size // 2),
     }
-    found = [(NPY, folder / "x.npy")]
     for name, content in contents.items():
-        (folder / f"{name}.json").write_text(content)
-        print(f"{name}: {len(content) / 2**20:.1f} MiB")
-        found.append((JSON, folder / f"{name}.json"))
-    return found
+        (folder / name).write_text(f'{{"x": [{content}]}}')
+    return [(NPY, folder / "numbers.npy"), *((JSON, folder / name) for name in contents)]
 
 
 def under_attack(model, folder):
     """Prints what /health and the memory did while the server was under attack."""
-    bodies = largest_bodies(folder, (28, 28, 1))
-    with served(model) as (port, process):
-        asyncio.run(throughput(port, "/score", npy(1)))
-        before, peak = memory(process), 0.0
-        for round in range(2):
-            waits, statuses = asyncio.run(attack(port, bodies))
-            time.sleep(2.0)
-            counts = {status: statuses.count(status) for status in sorted(set(statuses))}
-            waits.sort()
-            print(f"round {round}: /health {len(waits)} times, median {waits[len(waits) // 2]:.3f} s,"
-                  f" 99 % {waits[int(len(waits) * 0.99)]:.3f} s, most {waits[-1]:.3f} s; {counts};"
-                  f" memory {before:.0f} MB before, {memory(process):.0f} MB after")  # fmt: skip
+    bodies = largest_bodies(folder)
+    with served(model) as (port, process), bare_server() as bare_port:
+        asyncio.run(throughput(port, "/encode", npy(1)))
+        before = memory(process)
+        waits, bare, statuses = asyncio.run(attack(port, bare_port, bodies))
+        time.sleep(3.0)
+        print(f"memory {before:.0f} MB before, {memory(process):.0f} MB after; {dict(statuses)}")
+        for name, found in (("/health", waits), ("a server of nothing", bare)):
+            median, late = statistics.median(found), sorted(found)[int(len(found) * 0.99)]
+            print(f"{name}, {len(found)} times: median {median:.3f} s,", end=" ")
+            print(f"99 % {late:.3f} s, most {max(found):.3f} s")
+
+
+@contextmanager
+def bare_server():
+    """Yields the port of a server that does nothing else: what the machine makes of a wait."""
+    process = subprocess.Popen([sys.executable, "-c", BARE], stdout=subprocess.PIPE, text=True)
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait()
+
+
+BARE = """
+import asyncio
+
+async def answer(reader, writer):
+    await reader.readuntil(b"\\r\\n\\r\\n")
+    writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+    writer.close()
+
+async def main():
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
 
 
 def npy(n):
     file = io.BytesIO()
-    np.save(file, np.random.default_rng(0).random((n, 28, 28, 1), "float32"))
+    np.save(file, np.random.default_rng(0).random((n, *FEATURES), "float32"))
     return file.getvalue()
 
 

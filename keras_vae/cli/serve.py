@@ -19,6 +19,17 @@ def serve(
     port: Annotated[int, typer.Option(
         min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
     max_mib: Annotated[int, typer.Option(min=1, help="Size of the largest body, MiB.")] = 64,
+    max_requests: Annotated[int, typer.Option(
+        min=1, help="Requests that are worked on at once; more get 503.")] = 256,
+    max_rows: Annotated[int, typer.Option(
+        min=1, help="Samples of one call of the model, of all clients; 1 batches none.")] = 64,
+    head_seconds: Annotated[float, typer.Option(
+        help="In which the head of a request has come, or it gets 408.")] = 10.0,
+    body_seconds: Annotated[float, typer.Option(help="In which its body has come.")] = 60.0,
+    stop_seconds: Annotated[float, typer.Option(
+        help="In which requests are answered when the server is stopped.")] = 30.0,
+    access_log: Annotated[bool, typer.Option(
+        "--access-log", help="Log a line for each request.")] = False,
 ) -> None:  # fmt: skip
     r"""Serve an exported model over HTTP; Ctrl-C ends it.
 
@@ -36,7 +47,13 @@ def serve(
     package.require('"keras-vae[serve]"', "starlette", "uvicorn")
     if not (model / "saved_model.pb").exists():
         package.require("onnxruntime", "onnxruntime")
-    options = ["--host", host, "--port", str(port), "--max-mib", str(max_mib)]
+    named = {
+        "host": host, "port": port, "max-mib": max_mib, "max-requests": max_requests,
+        "max-rows": max_rows, "head-seconds": head_seconds, "body-seconds": body_seconds,
+        "stop-seconds": stop_seconds,
+    }  # fmt: skip
+    options = [f"--{name}={value}" for name, value in named.items()]
+    options += ["--access-log"] if access_log else []
     arguments, sys.argv = sys.argv, ["keras-vae serve", *options, "--", str(model)]
     try:
         runpy.run_path(str(SERVING), run_name="__main__")

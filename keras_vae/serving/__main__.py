@@ -7,6 +7,7 @@ what to send and what comes back.
 
 import argparse
 import contextlib
+import ctypes
 from pathlib import Path
 
 import uvicorn
@@ -14,6 +15,8 @@ from application import create_app
 from connection import SPARE_FILES, Connection
 from limits import Limits
 from quiet_log import log_config
+
+M_MMAP_THRESHOLD = -3  # of malloc.h
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     add("port", int, 8000, "port to listen on, 0 for a free one")
     add("max-mib", int, 64, "size of the largest body")
     add("max-requests", int, 256, "requests that are worked on at once; more get 503")
-    add("max-rows", int, 256, "samples of one call of the model, of all clients; 1 to batch none")
+    add("max-rows", int, 64, "samples of one call of the model, of all clients; 1 batches none")
     add("head-seconds", float, 10.0, "in which the head of a request has come, or it gets 408")
     add("body-seconds", float, 60.0, "in which its body has come")
     add("stop-seconds", float, 30.0, "in which requests are answered when the server is stopped")
@@ -48,6 +51,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Serves the model of the command line until it is interrupted."""
     args = parse_args()
+    return_memory()
     limits = Limits(
         max_bytes=args.max_mib * 2**20,
         max_requests=args.max_requests,
@@ -73,6 +77,12 @@ def main() -> None:
         log_config=log_config(),
         timeout_graceful_shutdown=args.stop_seconds,
     )
+
+
+def return_memory() -> None:
+    """Has glibc give large blocks back once they are free; else it learns to keep them."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another library of C
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)
 
 
 def most_connections() -> int | None:

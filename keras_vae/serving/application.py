@@ -21,7 +21,9 @@ def create_app(model_path: str | os.PathLike, limits: Limits | None = None) -> S
     model, limits = load_model(Path(model_path)), limits or Limits()
     room = Room(limits)
     names = routes_of(model)
-    gives = {route: first_call(model, endpoints) for route, endpoints in names.items()}
+    gives = {
+        route: first_call(model, endpoints, limits.max_rows) for route, endpoints in names.items()
+    }
     served = {
         route: ModelRoute(route, model, endpoints, gives[route], limits, room)
         for route, endpoints in names.items()
@@ -40,7 +42,7 @@ def create_app(model_path: str | os.PathLike, limits: Limits | None = None) -> S
         unknown = f"There is no {request.method} {request.url.path}; GET / says what there is."
         detail = unknown if error.status_code in (404, 405) else error.detail
         unread = UNREAD.items() <= (error.headers or {}).items()
-        response = LastResponse if unread else JSONResponse
+        response = LastResponse if unread and error.status_code != 408 else JSONResponse
         return response({"error": detail}, error.status_code, error.headers)
 
     async def failed(request, error):
@@ -66,17 +68,25 @@ def routes_of(model: Model) -> dict[str, tuple[str, ...]]:
     return routes
 
 
-def first_call(model: Model, names: tuple[str, ...]) -> dict[str, list]:
-    """Gives the shapes of what the endpoints give, by a first call, which is slow."""
-    takes = {name: model.takes[name] for name in model.inputs(names)}
-    ones = {k: np.ones([size or 1 for size in v.shape], v.dtype) for k, v in takes.items()}
-    return {name: [None, *value.shape[1:]] for name, value in model.run(names, ones).items()}
+def first_call(model: Model, names: tuple[str, ...], rows: int) -> dict[str, list]:
+    """Gives the shapes of what the endpoints give.
+
+    The first call is slow, and a call of as many rows as any takes what memory they keep.
+    """
+    inputs = {}
+    for name in model.inputs(names):
+        shape, dtype = model.takes[name]
+        sizes = [size or 1 for size in shape]
+        inputs[name] = np.ones([shape[0] or rows, *sizes[1:]] if shape else (), dtype)
+    return {name: [None, *value.shape[1:]] for name, value in model.run(names, inputs).items()}
 
 
 def describe(model: Model, gives: dict[str, dict[str, list]], limits: Limits) -> dict:
     """Gives what `GET /` answers."""
-    shapes = {k: {"shape": given.shape, "dtype": given.dtype} for k, given in model.takes.items()}
-    takes = {"input": shapes["x"]} if "x" in shapes else {}
+    shapes: dict = {
+        k: {"shape": given.shape, "dtype": given.dtype} for k, given in model.takes.items()
+    }
+    takes: dict = {"input": shapes["x"]} if "x" in shapes else {}
     takes |= {"target": shapes["y"]} if "y" in shapes else {}
     if conditions := model.conditions():
         takes["conditions"] = {name: shapes[name] for name in conditions}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -70,7 +70,7 @@ class Batcher:
             batch.append(self.waiting.popleft())
         return batch
 
-    def answers(self, batch: list[Arrays]) -> list[Arrays | Exception]:
+    def answers(self, batch: list[Arrays]) -> Sequence[Arrays | Exception]:
         """Runs a batch; where that fails each alone, so that it fails only who has to."""
         if len(batch) > 1:
             try:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +20,7 @@ TINY, SMALL = 2**16, 2**20  # bytes that are parsed in some 2 and 30 millisecond
 ONE = threading.Lock()  # of those between, as parsers together would hold up all others
 PROCESSES = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 SECONDS = 60.0  # that a process may take
-SPARE = 2**29  # bytes of address space that Python and NumPy take themselves
+GROWTH = 32  # times the largest body, which a parser may take: a list of one number takes 96 bytes
 
 
 class JSONError(Exception):
@@ -43,7 +44,7 @@ def read(body: bytearray, names: list[str], max_bytes: int) -> dict[str, np.ndar
         with ONE:
             return parse(body, names)
     with PROCESSES:
-        return parse_apart(body, names, 16 * max_bytes + SPARE)
+        return parse_apart(body, names, GROWTH * max_bytes)
 
 
 def parse(body: bytes | bytearray, names: list[str]) -> dict[str, np.ndarray]:
@@ -79,13 +80,15 @@ def parse_apart(body: bytearray, names: list[str], memory: int) -> dict[str, np.
         done = subprocess.run(command, input=body, capture_output=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         raise JSONError(413, f"The JSON takes over {SECONDS:g} seconds to read. {fix}") from None
-    if done.returncode:
+    if done.returncode < 0 or b"MemoryError" in done.stderr:
         raise JSONError(413, f"The JSON takes too much memory to read. {fix}")
-    line, _, _ = done.stdout.partition(b"\n")
-    told = json.loads(line)
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode(errors="replace"))
+    start = done.stdout.index(b"\n") + 1
+    told = json.loads(done.stdout[:start])
     if "error" in told:
         raise JSONError(told["status"], told["error"])
-    found, start = {}, len(line) + 1
+    found = {}
     for name, dtype, shape, size in told["arrays"]:
         if size:
             flat = np.frombuffer(done.stdout, dtype, math.prod(shape), start)
@@ -98,12 +101,7 @@ def parse_apart(body: bytearray, names: list[str], memory: int) -> dict[str, np.
 
 def main(memory: int, names: list[str]) -> None:
     """Answers `parse_apart`."""
-    with contextlib.suppress(ImportError, ValueError, OSError):  # where there is no such limit
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(5)  # the server itself goes first
+    bound_memory(memory)
     try:
         found = parse(sys.stdin.buffer.read(), names)
     except JSONError as error:
@@ -115,6 +113,16 @@ def main(memory: int, names: list[str]) -> None:
     for name, array in found.items():
         if sizes[name]:
             sys.stdout.buffer.write(array.data)
+
+
+def bound_memory(more: int) -> None:
+    """Lets the process take so many bytes more than it has, where the system can see to it."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + more
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class Limits:
 
     max_bytes: int = 64 * 2**20
     max_requests: int = 256
-    max_rows: int = 256
+    max_rows: int = 64
     head_seconds: float = 10.0
     body_seconds: float = 60.0
 

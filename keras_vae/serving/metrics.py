@@ -3,8 +3,8 @@
 import contextlib
 import os
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from batching import Batcher
@@ -29,7 +29,7 @@ class Metrics:
         self.routes = {"/", "/health", "/metrics", *(f"/{route}" for route in batchers)}
         self.answered: Counter = Counter()  # by route and status
         self.within: Counter = Counter()  # by route and bucket
-        self.seconds: Counter = Counter()  # by route
+        self.seconds: dict[str, float] = defaultdict(float)  # by route
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Wraps an ASGI app so that its requests are counted."""
@@ -94,7 +94,7 @@ class Metrics:
             yield sample(f"{name}_count", (("route", route),), count)
 
 
-def metric(name: str, kind: str, what: str, values: dict[tuple, float]) -> Iterator[str]:
+def metric(name: str, kind: str, what: str, values: Mapping) -> Iterator[str]:
     """Yields the lines of a metric, whose values are by pairs of a label and its value."""
     yield f"# HELP keras_vae_{name} {what}"
     yield f"# TYPE keras_vae_{name} {kind}"
@@ -108,7 +108,7 @@ def sample(name: str, labels: tuple, value: float) -> str:
     return f"keras_vae_{name}{{{inside}}} {value}" if inside else f"keras_vae_{name} {value}"
 
 
-def resident_memory() -> dict[tuple, float]:
+def resident_memory() -> dict[tuple, int]:
     """Gives the memory of the process where the system tells it."""
     with contextlib.suppress(OSError):
         pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -15,7 +15,7 @@ class Seldom(logging.Filter):
     The first of the next minute says how many were left out.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.counts: dict[tuple[str, int], tuple[float, int]] = {}
 

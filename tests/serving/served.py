@@ -121,17 +121,18 @@ class Server:
     `expected(x)` gives what the model itself gives, as a dict of arrays.
     """
 
-    def __init__(self, kind, path, expected):
+    def __init__(self, kind, path, expected, *options, **popen):
         self.expected = expected
         command = [sys.executable, "-c", RUN_WITHOUT, WITHOUT[kind], SCRIPT, path]
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         self.process = subprocess.Popen(
-            [*command, "--port", "0", "--max-mib", "1"],
+            [*command, "--port", "0", "--max-mib", "1", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env=environment,
             cwd=path.parent,
+            **popen,
         )
         self.log = []
         for line in self.process.stdout:
