@@ -30,6 +30,17 @@ ensure_installed() {
   fi
 }
 
+# Usage: ensure_browser_runtime
+# onnxruntime-web in .venv/web, for the test of the page, where there is npm.
+ensure_browser_runtime() {
+  local package=onnxruntime-web@1.30.0
+  if command -v npm >/dev/null && [ ! -d .venv/web/node_modules/onnxruntime-web ]; then
+    echo "Installing $package into .venv/web ..."
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv/web "$package" ||
+      echo "$package could not be installed; the page of an export is not tested."
+  fi
+}
+
 find_python() {
   local candidate
   for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python; do

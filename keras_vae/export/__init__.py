@@ -5,16 +5,28 @@ import os
 from keras_vae.backend.keras_internals import set_build_shapes
 from keras_vae.evaluation.draws import check_can_draw
 from keras_vae.export.base import ExportFormat, FileFormat
+from keras_vae.export.browser_page import BrowserPage
 from keras_vae.export.exported_program import ExportedProgram
 from keras_vae.export.litert import LiteRT
 from keras_vae.export.onnx import ONNX
 from keras_vae.export.quantization import quantization
 from keras_vae.export.saved_model import SavedModel
+from keras_vae.export.tensorflow_serving import TensorFlowServing
+from keras_vae.export.triton import Triton
 from keras_vae.saving.atomic_write import written_beside
 
 __all__ = ["FORMATS", "ExportFormat", "FileFormat", "export", "get"]
 
-FORMATS = {f.name: f for f in (SavedModel(), ONNX(), LiteRT(), ExportedProgram())}
+_ALL = (
+    SavedModel(),
+    ONNX(),
+    LiteRT(),
+    ExportedProgram(),
+    TensorFlowServing(),
+    Triton(),
+    BrowserPage(),
+)
+FORMATS = {format.name: format for format in _ALL}
 
 
 def get(name: str) -> ExportFormat:
