@@ -94,15 +94,30 @@ async def throughput(port, route, body):
 
 
 def compare(model, route, body):
-    """Prints the throughput with and without batching."""
-    with served(model) as (together, _), served(model, "--max-rows", "1") as (alone, _):
-        pairs = []
+    """Prints the throughput with and without batching, and the processor's time of a request."""
+    with served(model) as together, served(model, "--max-rows", "1") as alone:
+        rounds = []
         for _ in range(ROUNDS):
-            pairs.append([asyncio.run(throughput(p, route, body)) for p in (together, alone)])
-    ratios = [a / b for a, b in pairs]
-    a, b = map(statistics.median, zip(*pairs, strict=True))
-    print(f"{model.name} {route}: {a:.0f} and {b:.0f} requests a second, batched and not;", end=" ")
-    print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+            for port, process in (together, alone):
+                before = cpu_seconds(process)
+                rate = asyncio.run(throughput(port, route, body))
+                rounds.append((rate, (cpu_seconds(process) - before) / (rate * SECONDS) * 1e3))
+    numbers = np.array(rounds).reshape(ROUNDS, 2, 2)  # round, server, measure
+    (rate, cpu), (rate_alone, cpu_alone) = np.median(numbers, axis=0)
+    ratios, cpu_ratios = numbers[:, 0, 0] / numbers[:, 1, 0], numbers[:, 1, 1] / numbers[:, 0, 1]
+    print(f"{model.name} {route}, batched and not: {rate:.0f} and {rate_alone:.0f} requests/s")
+    print(f"  ratio {spread(ratios)}; {cpu:.2f} and {cpu_alone:.2f} ms of the processor", end="")
+    print(f" a request, ratio {spread(cpu_ratios)}")
+
+
+def spread(ratios):
+    return f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
+
+
+def cpu_seconds(process):
+    """Returns the processor's time of a process."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(process):

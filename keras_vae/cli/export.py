@@ -16,7 +16,7 @@ def export(
     output: Annotated[Path, typer.Argument(
         help="A folder for all functions of the model, or a .onnx, .tflite or .pt2 file for one.")],
     format: Annotated[str | None, typer.Option(
-        help="onnx, litert, tf_saved_model or torch.",
+        help="onnx, litert, tf_saved_model, torch, tensorflow_serving, triton or page.",
         show_default="by the ending of OUTPUT; of a folder tf_saved_model")] = None,
     endpoint: Annotated[str, typer.Option(
         help="The function that a single file holds: reconstruct, encode, decode or score."
@@ -45,6 +45,7 @@ def export(
       keras-vae export vae.keras served --format onnx
       keras-vae export vae.keras encoder.onnx --endpoint encode
       keras-vae export vae.keras small --format litert --quantize float16
+      keras-vae export vae.keras page --format page
     """
     if not model.exists():
         raise FileNotFoundError(f"no file {str(model)!r}; give the .keras file of a model.")

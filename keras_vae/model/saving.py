@@ -109,7 +109,8 @@ class Saving(Flow):
             filepath: the folder of a SavedModel; for the other formats a file
                 that ends in `.onnx`, `.tflite` or `.pt2`, or else a folder for
                 one such file per function.
-            format: `"tf_saved_model"`, `"onnx"`, `"litert"` or `"torch"`.
+            format: `"tf_saved_model"`, `"onnx"`, `"litert"`, `"torch"`, or a folder made of
+                these: `"tensorflow_serving"`, `"triton"`, `"page"` for browsers.
             endpoint: the function that a single file holds.
             draws: whether a SavedModel holds `draw_z` and `draw_x` too, which
                 draw from q(z|x) and p(x|z) by a `seed`.

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import uvicorn
 from application import create_app
-from connection import SPARE_FILES, Connection
+from connection import Connection
 from limits import Limits
 from quiet_log import log_config
 
+BACKLOG = 128  # connections that wait to be accepted
 M_MMAP_THRESHOLD = -3  # of malloc.h
 
 
@@ -70,6 +71,7 @@ def main() -> None:
         app,
         host=args.host,
         port=args.port,
+        backlog=BACKLOG,
         http=Connection,
         ws="none",
         lifespan="off",
@@ -86,13 +88,16 @@ def return_memory() -> None:
 
 
 def most_connections() -> int | None:
-    """Returns how many connections the limit of open files leaves, where there is one."""
+    """Returns how many connections the limit of open files leaves, where there is one.
+
+    Half of it: asyncio accepts as many as wait, `BACKLOG`, before it says that there is one.
+    """
     with contextlib.suppress(ImportError):
         import resource
 
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if files != resource.RLIM_INFINITY:
-            return max(1, files - SPARE_FILES)
+            return max(1, files // 2)
     return None
 
 

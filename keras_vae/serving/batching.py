@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from starlette.concurrency import run_in_threadpool
 
 Arrays = dict[str, np.ndarray]
 
@@ -48,7 +47,8 @@ class Batcher:
         try:
             while self.waiting:
                 batch = self.take()
-                answers = await run_in_threadpool(self.answers, [inputs for inputs, _ in batch])
+                # In a pool of their own: that of the requests may be full of those that are read.
+                answers = await asyncio.to_thread(self.answers, [inputs for inputs, _ in batch])
                 for (_, future), answer in zip(batch, answers, strict=True):
                     if future.done():  # its client has gone
                         continue

@@ -7,7 +7,6 @@ from http import HTTPStatus
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-SPARE_FILES = 64  # of those that may be open: models, logs, pipes
 TAKE_SECONDS = 60.0  # in which a client takes a part of its answer
 STOP_SECONDS = 2.0  # in which a body that is on its way when the server stops has come
 

@@ -103,7 +103,7 @@ def make_onnx(path):
 MAKE = {"onnx": make_onnx, "saved_model": make_saved_model}
 # What the server of each kind has to do without; TensorFlow itself imports Keras.
 WITHOUT = {
-    "onnx": "keras_vae,keras,tensorflow,torch,jax",
+    "onnx": "keras_vae,keras,tensorflow,torch,jax,uvloop",  # asyncio's loop, and else uvloop's
     "saved_model": "keras_vae,onnxruntime,torch,jax",
 }
 RUN_WITHOUT = """

@@ -181,7 +181,7 @@ def test_what_was_accepted_is_answered_when_the_server_is_stopped(model):
 
 def few_files():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (104, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
 
 
 def test_more_connections_than_files_may_be_open_are_refused_in_quiet(model):
