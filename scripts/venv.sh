@@ -36,7 +36,8 @@ ensure_browser_runtime() {
   local package=onnxruntime-web@1.30.0
   if command -v npm >/dev/null && [ ! -d .venv/web/node_modules/onnxruntime-web ]; then
     echo "Installing $package into .venv/web ..."
-    npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv/web "$package" ||
+    npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries 1 \
+      --fetch-timeout 60000 --prefix .venv/web "$package" ||
       echo "$package could not be installed; the page of an export is not tested."
   fi
 }

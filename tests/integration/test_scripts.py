@@ -65,6 +65,7 @@ def project(tmp_path):
     installed = [root / "pyproject.toml", root / "scripts" / "constraints.txt"]
     stamp = "".join(path.read_text() for path in installed)
     (root / ".venv" / ".installed-dev").write_text(stamp)
+    (root / ".venv" / "web" / "node_modules" / "onnxruntime-web").mkdir(parents=True)
     return root
 
 
