@@ -40,7 +40,7 @@ class BrowserPage(ONNX):
                 f"model takes {vae.input_features} and gives {vae.target_features}."
             )
         known = {name: endpoints(vae)[name] for name in ("encode", "decode")}
-        inputs = known["decode"].inputs | known["encode"].inputs
+        inputs = {**known["decode"].inputs, **known["encode"].inputs}
         sliders = sum(math.prod(shape) for shape in known["decode"].inputs.values())
         if sliders > MOST_SLIDERS:
             raise ExportError(

@@ -22,7 +22,7 @@ class SavedModel(ExportFormat):
     title = "a SavedModel"
     packages: ClassVar = {"tensorflow": ("tensorflow",), "jax": ("tensorflow",)}
     draws = True
-    wrote = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
+    wrote: tuple[str, ...] = ("assets", "fingerprint.pb", "saved_model.pb", "variables")
 
     def export(self, vae, path, endpoint, draws, quantization) -> dict[str, float]:
         with self.refusal("the model"):
