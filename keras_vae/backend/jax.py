@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import keras
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.extend.core import jaxpr_as_fun
 from keras import ops
 
@@ -23,7 +24,52 @@ COMPILES_EACH_SHAPE = True
 
 
 def num_replicas() -> int:
+    # One program runs over all devices and processes: its batch is the whole one.
     return 1
+
+
+def replica_number() -> int:
+    return 0
+
+
+def sum_over_replicas(x) -> Tensor:
+    return x
+
+
+def shared_step(model: keras.Model) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+def metrics_of_all(variables: list) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+def process() -> tuple[int, int]:
+    return jax.process_index(), jax.process_count()
+
+
+def shares(model: keras.Model) -> tuple[int, int, int] | None:
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return None
+    mesh = distribution.device_mesh
+    n_parts = mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
+    number, count = process()
+    # A batch that is parted over no devices is read whole by each process.
+    return (number, count, n_parts) if n_parts > 1 else (0, 1, 1)
+
+
+def of_all_processes(numbers: list[int]) -> np.ndarray:
+    own = np.array(numbers, "int32")
+    return own[None] if jax.process_count() == 1 else multihost_utils.process_allgather(own)
+
+
+def as_in_chief(variables: list[keras.Variable]) -> None:
+    if jax.process_count() > 1:
+        for variable in variables:
+            if variable.value.is_fully_replicated:
+                own = np.asarray(variable.value)
+                variable.assign(multihost_utils.broadcast_one_to_all(own))
 
 
 def is_distributed(model: keras.Model) -> bool:
@@ -80,6 +126,10 @@ def noise_is_by_element() -> bool:
 
 def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:
     pass
+
+
+def part_seeds(generators: list[keras.random.SeedGenerator]) -> None:
+    pass  # a batch has its noise, whoever computes which rows
 
 
 def compile_inference(function: Callable, model: keras.Model) -> Callable:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_vae.backend import memory
+from keras_vae.backend import memory, seeds_of_replicas
 from keras_vae.backend.keras_internals import distribution_strategy
 from keras_vae.backend.tensorflow_loop import call_numbers, compiled_loop, is_cpu, to_device
 from keras_vae.typing import Tensor
@@ -23,8 +24,73 @@ COMPILES_EACH_SHAPE = False
 
 
 def num_replicas() -> int:
-    """Returns how many replicas share a batch under `tf.distribute`, else 1."""
-    return tf.distribute.get_strategy().num_replicas_in_sync
+    """Returns how many devices or processes share the batch of the step that runs, else 1."""
+    return tf.distribute.get_strategy().num_replicas_in_sync if _replica() else 1
+
+
+def replica_number() -> int | Tensor:
+    """Returns which of these runs this step, from 0."""
+    context = _replica()
+    return context.replica_id_in_sync_group if context else 0
+
+
+def sum_over_replicas(x) -> Tensor:
+    """Returns the sum of what each of them holds, of one shape; gradients pass through it."""
+    context = _replica()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, x) if context else x
+
+
+def _replica():
+    """Returns the context of a step that is shared, or `None`."""
+    strategy = tf.distribute.get_strategy()
+    return tf.distribute.get_replica_context() if strategy.num_replicas_in_sync > 1 else None
+
+
+def shared_step(model: keras.Model) -> contextlib.AbstractContextManager:
+    """Returns a context in which a step of training or evaluation runs."""
+    return contextlib.nullcontext()
+
+
+def metrics_of_all(variables: list) -> contextlib.AbstractContextManager:
+    """Returns a context in which the variables of metrics hold the sums over all processes."""
+    return contextlib.nullcontext()  # as they always do here
+
+
+def process() -> tuple[int, int]:
+    """Returns the number of this process, from 0, and how many there are."""
+    resolver = tf.distribute.get_strategy().cluster_resolver
+    if resolver is None:
+        return 0, 1
+    return resolver.task_id or 0, len(resolver.cluster_spec().as_dict().get("worker", [0]))
+
+
+def shares(model: keras.Model) -> tuple[int, int, int] | None:
+    """Returns the part of each batch that Keras is to be given in this process.
+
+    Returns:
+        The number of the part, how many there are, and of what number of rows a batch has to be
+        a multiple; `None` where the engine parts batches itself.
+    """
+    return None
+
+
+def of_all_processes(numbers: list[int]) -> np.ndarray:
+    """Returns whole numbers of each process, a row for each: `(n_processes, len(numbers))`."""
+    number, count = process()
+    own = np.array(numbers)
+    if count == 1:
+        return own[None]
+    rows = np.zeros((count, len(numbers)))
+    rows[number] = own
+    strategy = tf.distribute.get_strategy()
+    n_local = strategy.num_replicas_in_sync // count
+    summed = strategy.run(lambda: sum_over_replicas(tf.constant(rows / n_local, tf.float64)))
+    return np.rint(strategy.experimental_local_results(summed)[0].numpy()).astype(int)
+
+
+def as_in_chief(variables: list[keras.Variable]) -> None:
+    """Gives variables the values that they have in the first process."""
+    # A strategy does so when it makes them.
 
 
 def is_distributed(model: keras.Model) -> bool:
@@ -108,6 +174,11 @@ def noise_is_by_element() -> bool:
 
 def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:
     """Lets generators without a seed draw from one of their own, not from the process's."""
+
+
+def part_seeds(generators: list[keras.random.SeedGenerator]) -> None:
+    """Lets each replica draw noise of its own."""
+    seeds_of_replicas.part(generators, replica_number)
 
 
 def compile_inference(function: Callable, model: keras.Model) -> Callable:

@@ -18,6 +18,7 @@ from keras_vae.training.data import TrainingData, warn_of_target
 from keras_vae.training.data import validation_data as read_validation_data
 from keras_vae.training.fit_plan import FitPlan, refuse_class_weight
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
+from keras_vae.training.shares import n_rows_of_all
 from keras_vae.validation.arguments import check_count
 
 
@@ -112,7 +113,8 @@ class Fitting(Flow):
         data = self._checked(data, training=True)
         plan.check_split(data)
         if self.data_size is not None:
-            self.data_size.assign(self._n_rows_that_count(data, plan.validation_split))
+            n_rows = self._n_rows_that_count(data, plan.validation_split)
+            self.data_size.assign(n_rows_of_all(self, data, n_rows))
         if validation_data is not None:
             validation_data = read_validation_data(validation_data, self.beside())
             validation_data = self._checked(validation_data)
@@ -120,7 +122,14 @@ class Fitting(Flow):
         callbacks = with_loss_weights(self, callbacks)
         callbacks = likelihood_updates.with_epochs(self, callbacks)
         plan = dataclasses.replace(plan, validation_data=validation_data, callbacks=callbacks)
+        self._begin_as_chief()
         return device_loop.fit(self, data, plan)
+
+    def _begin_as_chief(self):
+        """Gives this process the weights, seeds and order of the rows of the first one."""
+        if backend.process()[1] > 1:
+            backend.as_in_chief([*self.variables, *self.optimizer.variables])
+            self.row_order.state = backend.of_all_processes(self.row_order.state.tolist())[0]
 
     def _n_rows_that_count(self, data, validation_split):
         if not data.has_rows:
@@ -249,6 +258,10 @@ class Fitting(Flow):
             # One per sample, as the target: the mean over the draws of z.
             reconstruction = ops.mean(reconstruction, axis=0)
         return super().compute_metrics(x, x if y is None else y, reconstruction, sample_weight)
+
+    def get_metrics_result(self) -> dict:
+        with backend.metrics_of_all(self.metrics_variables):
+            return super().get_metrics_result()
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -16,6 +16,7 @@ from keras_vae.model.inference import Inference
 from keras_vae.model.judging import Judging
 from keras_vae.model.prior_fitting import PriorFitting
 from keras_vae.model.saving import Saving
+from keras_vae.numerics.replicas import share_of_batch
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
 from keras_vae.objectives.from_arguments import from_arguments
@@ -215,7 +216,8 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
     def _run_step(self, keras_step, *args):
         token = in_step.set(True)
         try:
-            return keras_step(*args)
+            with backend.shared_step(self):
+                return keras_step(*args)
         finally:
             in_step.reset(token)
 
@@ -273,7 +275,7 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
         penalty = means.get("regularization_loss", 0.0) + sum(penalties)
         loss = means["loss"] = means["loss"] + penalty
         self._track(means, ops.sum(weights))
-        return backend.before_updates(loss) / backend.num_replicas()
+        return backend.before_updates(loss) * share_of_batch(weights)
 
     def _track(self, means, total_weight):
         trackers = [self.total_loss_tracker, self.reconstruction_loss_tracker]

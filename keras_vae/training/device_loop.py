@@ -103,6 +103,7 @@ def applies(vae, data: TrainingData, plan: FitPlan) -> bool:
     return (
         vae.compiled
         and policy.uses_device_loop(vae)
+        and not backend.is_distributed(vae)
         and row_order.can_be_ordered(vae, data, plan)
         and plan.validation_steps is None
         and plan.shuffle in (True, False)
@@ -127,7 +128,7 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     elif validation is not None and validation.in_memory:
         test_loop = _loop(vae, "test", plan, _Rows.of(validation, filled), 0, len(validation.x))
     elif validation is not None:
-        validation = row_order.for_keras(validation, validation_batch_size)
+        validation = row_order.for_keras(vae, validation, validation_batch_size)
     if test_loop:
         validation, validation_batch_size = (backend.call_numbers(test_loop.n_calls),), 1
 
@@ -166,7 +167,7 @@ def evaluate(
     """
     options = {"verbose": plan.verbose, "callbacks": plan.callbacks, "return_dict": return_dict}
     if not applies(vae, data, plan):
-        x, y, weights = row_order.for_keras(data, plan.rows_per_step)
+        x, y, weights = row_order.for_keras(vae, data, plan.rows_per_step)
         options |= {"sample_weight": weights, "steps": plan.validation_steps}
         return keras.Model.evaluate(vae, x, y, plan.batch_size, **options)
     rows = _Rows.of(data, last_batch.is_filled(vae))
