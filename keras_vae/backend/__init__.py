@@ -40,6 +40,7 @@ of_all_processes = _chosen.of_all_processes
 own_seeds = _chosen.own_seeds
 part_seeds = _chosen.part_seeds
 process = _chosen.process
+reading_shares = _chosen.reading_shares
 replica_number = _chosen.replica_number
 scope = _chosen.scope
 shared_step = _chosen.shared_step
@@ -75,6 +76,7 @@ __all__ = [
     "own_seeds",
     "part_seeds",
     "process",
+    "reading_shares",
     "replica_number",
     "rows_of",
     "scope",

@@ -2,7 +2,7 @@
 
 import contextlib
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import keras
@@ -57,6 +57,21 @@ def shares(model: keras.Model) -> tuple[int, int, int] | None:
     number, count = process()
     # A batch that is parted over no devices is read whole by each process.
     return (number, count, n_parts) if n_parts > 1 else (0, 1, 1)
+
+
+@contextlib.contextmanager
+def reading_shares(share) -> Iterator[None]:
+    distribution = keras.distribution.distribution()
+    if share is None or distribution is None:
+        yield
+        return
+    before = distribution.auto_shard_dataset
+    # Keras takes nothing but tf.data from several processes otherwise, and parts it itself.
+    distribution.auto_shard_dataset = False
+    try:
+        yield
+    finally:
+        distribution.auto_shard_dataset = before
 
 
 def of_all_processes(numbers: list[int]) -> np.ndarray:

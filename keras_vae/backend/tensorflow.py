@@ -74,6 +74,11 @@ def shares(model: keras.Model) -> tuple[int, int, int] | None:
     return None
 
 
+def reading_shares(share) -> contextlib.AbstractContextManager:
+    """Returns a context in which Keras takes a process's share of the data, if it is not `None`."""
+    return contextlib.nullcontext()
+
+
 def of_all_processes(numbers: list[int]) -> np.ndarray:
     """Returns whole numbers of each process, a row for each: `(n_processes, len(numbers))`."""
     number, count = process()

@@ -124,6 +124,10 @@ def shares(model: keras.Model) -> tuple[int, int, int] | None:
     return (number, count, count) if count > 1 else None
 
 
+def reading_shares(share) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
 def of_all_processes(numbers: list[int]) -> np.ndarray:
     own = torch.tensor(numbers, dtype=torch.int64)
     if n_processes() == 1:

@@ -232,7 +232,7 @@ class Fitting(Flow):
 
     def check_data_size(self) -> None:
         """Raises a ValueError if the objective needs the size of the data, which is not known."""
-        if self.data_size is not None and np.isnan(ops.convert_to_numpy(self.data_size)):
+        if self.data_size is not None and not ops.convert_to_numpy(self.data_size) > 0.0:
             name = type(self.objective).__name__
             raise ValueError(
                 f"{name} needs to know how many samples the data has, which fit on an array says. "

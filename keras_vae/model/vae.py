@@ -135,9 +135,11 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
             # JAX hides the optimizer's own counter from the loss.
             self.training_step = self.add_weight(dtype="int32", name="training_step", **counter)
         if any(part.needs_data_size for part in self.objective.parts()):
-            # NaN until `fit` is given an array: no size is better than a wrong one.
-            nan = keras.initializers.Constant(float("nan"))
-            self.data_size = self.add_weight(initializer=nan, name="data_size", **counter)
+            # NaN until `fit` is given an array: no size is better than a wrong one. Processes of
+            # JAX compare what they begin with, and no NaN is equal to another.
+            unknown = float("nan") if backend.process()[1] == 1 else 0.0
+            unknown = keras.initializers.Constant(unknown)
+            self.data_size = self.add_weight(initializer=unknown, name="data_size", **counter)
         for part in (self, *self.objective.parts()):
             loss_weight.fix(part)
         # Set before each use, so that estimates disturb no other draw.

@@ -169,7 +169,8 @@ def evaluate(
     if not applies(vae, data, plan):
         x, y, weights = row_order.for_keras(vae, data, plan.rows_per_step)
         options |= {"sample_weight": weights, "steps": plan.validation_steps}
-        return keras.Model.evaluate(vae, x, y, plan.batch_size, **options)
+        with backend.reading_shares(getattr(x, "share", None)):
+            return keras.Model.evaluate(vae, x, y, plan.batch_size, **options)
     rows = _Rows.of(data, last_batch.is_filled(vae))
     loop = _loop(vae, "test", plan, rows, 0, len(data.x))
     options["callbacks"] = _callbacks(vae, loop, plan)

@@ -192,7 +192,8 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
         changed |= {"shuffle": False, "callbacks": callbacks}
     # Otherwise Keras draws the order of the batches.
     changed |= {"batch_size": None, "validation_batch_size": plan.rows_per_validation_step}
-    return keras.Model.fit(vae, batches, **plan.for_keras(**changed))
+    with backend.reading_shares(share):
+        return keras.Model.fit(vae, batches, **plan.for_keras(**changed))
 
 
 def can_be_ordered(vae, data: TrainingData, plan: FitPlan) -> bool:

@@ -44,3 +44,24 @@ elif engine == "torch":
     torch.distributed.init_process_group("gloo", address, world_size=count, rank=number)
     run()
     torch.distributed.destroy_process_group()
+elif engine == "data_parallel":
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    import keras
+
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    run()
+elif engine == "jax":
+    os.environ["JAX_CPU_COLLECTIVES_IMPLEMENTATION"] = "gloo"
+    import keras
+
+    keras.distribution.initialize(f"127.0.0.1:{port}", count, number)
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    run()
+elif engine == "multi_worker":
+    workers = [f"127.0.0.1:{port + i}" for i in range(count)]
+    config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": number}}
+    os.environ["TF_CONFIG"] = json.dumps(config)
+    import tensorflow as tf
+
+    with tf.distribute.MultiWorkerMirroredStrategy().scope():
+        run()
