@@ -21,6 +21,7 @@ _chosen = importlib.import_module(f"keras_vae.backend.{NAME}")
 
 COMPILES_EACH_SHAPE = _chosen.COMPILES_EACH_SHAPE
 COMPILES_LOOPS = _chosen.COMPILES_LOOPS
+around_keras = _chosen.around_keras
 as_in_chief = _chosen.as_in_chief
 before_updates = _chosen.before_updates
 call_numbers = _chosen.call_numbers
@@ -31,6 +32,7 @@ is_cpu = _chosen.is_cpu
 is_distributed = _chosen.is_distributed
 is_tracing = _chosen.is_tracing
 keep_assigned = _chosen.keep_assigned
+logs_of_step = _chosen.logs_of_step
 metrics_of_all = _chosen.metrics_of_all
 move_optimizer = _chosen.move_optimizer
 noise_is_by_element = _chosen.noise_is_by_element
@@ -40,7 +42,6 @@ of_all_processes = _chosen.of_all_processes
 own_seeds = _chosen.own_seeds
 part_seeds = _chosen.part_seeds
 process = _chosen.process
-reading_shares = _chosen.reading_shares
 replica_number = _chosen.replica_number
 scope = _chosen.scope
 shared_step = _chosen.shared_step
@@ -53,6 +54,7 @@ __all__ = [
     "COMPILES_EACH_SHAPE",
     "COMPILES_LOOPS",
     "NAME",
+    "around_keras",
     "as_floatx",
     "as_in_chief",
     "before_updates",
@@ -65,6 +67,7 @@ __all__ = [
     "is_distributed",
     "is_tracing",
     "keep_assigned",
+    "logs_of_step",
     "metrics_of_all",
     "move_optimizer",
     "noise_is_by_element",
@@ -76,7 +79,6 @@ __all__ = [
     "own_seeds",
     "part_seeds",
     "process",
-    "reading_shares",
     "replica_number",
     "rows_of",
     "scope",

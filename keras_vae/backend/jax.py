@@ -40,6 +40,10 @@ def shared_step(model: keras.Model) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
+def logs_of_step(logs) -> tuple | dict:
+    return logs
+
+
 def metrics_of_all(variables: list) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
@@ -60,9 +64,9 @@ def shares(model: keras.Model) -> tuple[int, int, int] | None:
 
 
 @contextlib.contextmanager
-def reading_shares(share) -> Iterator[None]:
+def around_keras(model: keras.Model, batch: tuple, is_share: bool) -> Iterator[None]:
     distribution = keras.distribution.distribution()
-    if share is None or distribution is None:
+    if not is_share or distribution is None:
         yield
         return
     before = distribution.auto_shard_dataset

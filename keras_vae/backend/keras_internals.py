@@ -3,6 +3,8 @@
 tests/backend/test_keras_internals.py asks for each: what a new version of Keras lacks shows there.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -75,6 +77,17 @@ def set_build_shapes(layer: keras.layers.Layer, **shapes) -> None:
 def symbolic_build(model: keras.Model, batch: tuple) -> None:
     """Makes what Keras makes of the first batch of `fit`."""
     private(model, "_symbolic_build")(data_batch=batch)
+
+
+@contextlib.contextmanager
+def without_symbolic_build(model: keras.Model) -> Iterator[None]:
+    """Keeps `fit` and `evaluate` on TensorFlow from building a model that is built."""
+    private(model, "_maybe_symbolic_build")
+    model._maybe_symbolic_build = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        del model._maybe_symbolic_build
 
 
 def optimized_variables(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:

@@ -10,7 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.backend import memory, seeds_of_replicas
-from keras_vae.backend.keras_internals import distribution_strategy
+from keras_vae.backend.keras_internals import (
+    distribution_strategy,
+    symbolic_build,
+    without_symbolic_build,
+)
 from keras_vae.backend.tensorflow_loop import call_numbers, compiled_loop, is_cpu, to_device
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
@@ -51,14 +55,22 @@ def shared_step(model: keras.Model) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
+def logs_of_step(logs: dict) -> dict:
+    """Returns the logs of a step as Keras reduces them over devices."""
+    if _replica() is None or process()[1] == 1:
+        return logs
+    # Over several workers it takes the mean along an axis, which a number has not.
+    return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+
+
 def metrics_of_all(variables: list) -> contextlib.AbstractContextManager:
     """Returns a context in which the variables of metrics hold the sums over all processes."""
     return contextlib.nullcontext()  # as they always do here
 
 
-def process() -> tuple[int, int]:
+def process(strategy=None) -> tuple[int, int]:
     """Returns the number of this process, from 0, and how many there are."""
-    resolver = tf.distribute.get_strategy().cluster_resolver
+    resolver = (strategy or tf.distribute.get_strategy()).cluster_resolver
     if resolver is None:
         return 0, 1
     return resolver.task_id or 0, len(resolver.cluster_spec().as_dict().get("worker", [0]))
@@ -74,9 +86,22 @@ def shares(model: keras.Model) -> tuple[int, int, int] | None:
     return None
 
 
-def reading_shares(share) -> contextlib.AbstractContextManager:
-    """Returns a context in which Keras takes a process's share of the data, if it is not `None`."""
-    return contextlib.nullcontext()
+def around_keras(
+    model: keras.Model, batch: tuple, is_share: bool
+) -> contextlib.AbstractContextManager:
+    """Returns a context in which Keras's `fit` or `evaluate` of the model runs.
+
+    Args:
+        model: the model, which is built.
+        batch: some rows as Keras takes them.
+        is_share: whether it is given a process's share of the data only.
+    """
+    if process(model.distribute_strategy)[1] == 1:
+        return contextlib.nullcontext()
+    # Keras would build by the mean of the workers' batches, which are no single tensor each.
+    with scope(model):
+        symbolic_build(model, batch)
+    return without_symbolic_build(model)
 
 
 def of_all_processes(numbers: list[int]) -> np.ndarray:

@@ -10,12 +10,13 @@ from keras import ops
 from keras_vae.backend import memory, seeds_of_replicas, torch_processes
 from keras_vae.backend.keras_internals import has_seed, set_seed
 from keras_vae.backend.torch_processes import (
+    around_keras,
     as_in_chief,
+    logs_of_step,
     metrics_of_all,
     num_replicas,
     of_all_processes,
     process,
-    reading_shares,
     replica_number,
     shared_step,
     shares,
@@ -25,12 +26,13 @@ from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
 __all__ = [
+    "around_keras",
     "as_in_chief",
+    "logs_of_step",
     "metrics_of_all",
     "num_replicas",
     "of_all_processes",
     "process",
-    "reading_shares",
     "replica_number",
     "shared_step",
     "shares",

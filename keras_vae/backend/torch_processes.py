@@ -100,6 +100,10 @@ def _sum_in_place(tensors):
         tensor.copy_(part.reshape(tensor.shape))
 
 
+def logs_of_step(logs: dict) -> dict:
+    return logs
+
+
 @contextlib.contextmanager
 def metrics_of_all(variables: list) -> Iterator[None]:
     if n_processes() == 1:
@@ -124,7 +128,9 @@ def shares(model: keras.Model) -> tuple[int, int, int] | None:
     return (number, count, count) if count > 1 else None
 
 
-def reading_shares(share) -> contextlib.AbstractContextManager:
+def around_keras(
+    model: keras.Model, batch: tuple, is_share: bool
+) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_vae import backend, encoders

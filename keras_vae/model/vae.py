@@ -210,10 +210,12 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
     # Training
 
     def train_step(self, *args) -> dict:
-        return self._run_step(super().train_step, *_with_rows_that_count(args))
+        logs = self._run_step(super().train_step, *_with_rows_that_count(args))
+        return backend.logs_of_step(logs)
 
     def test_step(self, *args) -> dict:
-        return self._run_step(super().test_step, *_with_rows_that_count(args))
+        logs = self._run_step(super().test_step, *_with_rows_that_count(args))
+        return backend.logs_of_step(logs)
 
     def _run_step(self, keras_step, *args):
         token = in_step.set(True)

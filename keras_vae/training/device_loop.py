@@ -169,7 +169,8 @@ def evaluate(
     if not applies(vae, data, plan):
         x, y, weights = row_order.for_keras(vae, data, plan.rows_per_step)
         options |= {"sample_weight": weights, "steps": plan.validation_steps}
-        with backend.reading_shares(getattr(x, "share", None)):
+        is_share = isinstance(x, row_order.Batches) and x.share is not None
+        with backend.around_keras(vae, data.first_row(), is_share):
             return keras.Model.evaluate(vae, x, y, plan.batch_size, **options)
     rows = _Rows.of(data, last_batch.is_filled(vae))
     loop = _loop(vae, "test", plan, rows, 0, len(data.x))

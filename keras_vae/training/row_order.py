@@ -165,7 +165,8 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     if not (data.is_lazy or is_shared or can_shuffle):
         changed["validation_split"] = plan.validation_split
         x, y, weights = for_keras(data, plan.rows_per_step)
-        return keras.Model.fit(vae, x, y, sample_weight=weights, **plan.for_keras(**changed))
+        with backend.around_keras(vae, data.first_row(), is_shared):
+            return keras.Model.fit(vae, x, y, sample_weight=weights, **plan.for_keras(**changed))
     n = None
     if plan.splits:
         n = data.n_training_rows(plan.validation_split)
@@ -192,7 +193,7 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
         changed |= {"shuffle": False, "callbacks": callbacks}
     # Otherwise Keras draws the order of the batches.
     changed |= {"batch_size": None, "validation_batch_size": plan.rows_per_validation_step}
-    with backend.reading_shares(share):
+    with backend.around_keras(vae, data.first_row(), is_shared):
         return keras.Model.fit(vae, batches, **plan.for_keras(**changed))
 
 

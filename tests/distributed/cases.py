@@ -6,11 +6,11 @@ batch of an epoch has one row, so that some get none.
 
 import keras
 import numpy as np
+from helpers import N_FEATURES, make_vae, set_same_weights
 from keras import ops
 
 import keras_vae as kv
 from keras_vae import objectives
-from helpers import N_FEATURES, make_vae, set_same_weights
 
 N_ROWS, BATCH_SIZE, EPOCHS = 33, 8, 4
 rng = np.random.default_rng(0)
