@@ -25,6 +25,7 @@ around_keras = _chosen.around_keras
 as_in_chief = _chosen.as_in_chief
 before_updates = _chosen.before_updates
 call_numbers = _chosen.call_numbers
+check_can_share = _chosen.check_can_share
 compile_inference = _chosen.compile_inference
 compiled_loop = _chosen.compiled_loop
 free_memory = _chosen.free_memory
@@ -59,6 +60,7 @@ __all__ = [
     "as_in_chief",
     "before_updates",
     "call_numbers",
+    "check_can_share",
     "compile_inference",
     "compiled_loop",
     "convolves_by_matrices",

@@ -48,8 +48,9 @@ def metrics_of_all(variables: list) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
-def process() -> tuple[int, int]:
-    return jax.process_index(), jax.process_count()
+def process(model: keras.Model | None = None) -> tuple[int, int]:
+    is_shared = keras.distribution.distribution() is not None
+    return (jax.process_index(), jax.process_count()) if is_shared else (0, 1)
 
 
 def shares(model: keras.Model) -> tuple[int, int, int] | None:
@@ -78,17 +79,25 @@ def around_keras(model: keras.Model, batch: tuple, is_share: bool) -> Iterator[N
         distribution.auto_shard_dataset = before
 
 
-def of_all_processes(numbers: list[int]) -> np.ndarray:
+def of_all_processes(model: keras.Model, numbers: list[int]) -> np.ndarray:
     own = np.array(numbers, "int32")
-    return own[None] if jax.process_count() == 1 else multihost_utils.process_allgather(own)
+    return own[None] if process(model)[1] == 1 else multihost_utils.process_allgather(own)
 
 
-def as_in_chief(variables: list[keras.Variable]) -> None:
-    if jax.process_count() > 1:
-        for variable in variables:
-            if variable.value.is_fully_replicated:
-                own = np.asarray(variable.value)
-                variable.assign(multihost_utils.broadcast_one_to_all(own))
+def as_in_chief(model: keras.Model, variables: list[keras.Variable]) -> None:
+    for variable in variables:
+        if variable.value.is_fully_replicated:
+            own = np.asarray(variable.value)
+            variable.assign(multihost_utils.broadcast_one_to_all(own))
+
+
+def check_can_share(model: keras.Model) -> None:
+    if jax.process_count() > 1 and keras.distribution.distribution() is None:
+        raise ValueError(
+            f"{jax.process_count()} processes of jax.distributed would each train a model of "
+            "their own. Before the model is made, call keras.distribution.set_distribution("
+            "keras.distribution.DataParallel())."
+        )
 
 
 def is_distributed(model: keras.Model) -> bool:

@@ -90,6 +90,24 @@ def without_symbolic_build(model: keras.Model) -> Iterator[None]:
         del model._maybe_symbolic_build
 
 
+def initial_epoch(model: keras.Model) -> int:
+    """Returns the epoch at which `BackupAndRestore` lets a model go on."""
+    return private(model, "_initial_epoch") or 0
+
+
+def set_initial_epoch(model: keras.Model, epoch: int) -> None:
+    """Lets a model go on at an epoch."""
+    private(model, "_initial_epoch")
+    model._initial_epoch = epoch or None
+
+
+def only_restores(callback: keras.callbacks.BackupAndRestore) -> None:
+    """Lets a callback read its checkpoint, but write none and leave it where it is."""
+    private(callback, "_save_model")
+    callback._save_model = lambda: None
+    callback.delete_checkpoint = False
+
+
 def optimized_variables(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
     """Returns the variables that an optimizer has a state for."""
     return private(optimizer, "_trainable_variables")

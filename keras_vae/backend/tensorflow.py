@@ -68,9 +68,14 @@ def metrics_of_all(variables: list) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()  # as they always do here
 
 
-def process(strategy=None) -> tuple[int, int]:
-    """Returns the number of this process, from 0, and how many there are."""
-    resolver = (strategy or tf.distribute.get_strategy()).cluster_resolver
+def process(model: keras.Model | None = None) -> tuple[int, int]:
+    """Returns the number of this process, from 0, and how many train the model together.
+
+    Args:
+        model: the model; `None` for one that is made now.
+    """
+    strategy = model.distribute_strategy if model else tf.distribute.get_strategy()
+    resolver = strategy.cluster_resolver
     if resolver is None:
         return 0, 1
     return resolver.task_id or 0, len(resolver.cluster_spec().as_dict().get("worker", [0]))
@@ -96,7 +101,7 @@ def around_keras(
         batch: some rows as Keras takes them.
         is_share: whether it is given a process's share of the data only.
     """
-    if process(model.distribute_strategy)[1] == 1:
+    if process(model)[1] == 1:
         return contextlib.nullcontext()
     # Keras would build by the mean of the workers' batches, which are no single tensor each.
     with scope(model):
@@ -104,23 +109,50 @@ def around_keras(
     return without_symbolic_build(model)
 
 
-def of_all_processes(numbers: list[int]) -> np.ndarray:
+def of_all_processes(model: keras.Model, numbers: list[int]) -> np.ndarray:
     """Returns whole numbers of each process, a row for each: `(n_processes, len(numbers))`."""
-    number, count = process()
+    number, count = process(model)
     own = np.array(numbers)
     if count == 1:
         return own[None]
     rows = np.zeros((count, len(numbers)))
     rows[number] = own
-    strategy = tf.distribute.get_strategy()
+    strategy = model.distribute_strategy
     n_local = strategy.num_replicas_in_sync // count
-    summed = strategy.run(lambda: sum_over_replicas(tf.constant(rows / n_local, tf.float64)))
-    return np.rint(strategy.experimental_local_results(summed)[0].numpy()).astype(int)
+
+    @tf.function(autograph=False)
+    def summed():
+        return strategy.run(lambda: sum_over_replicas(tf.constant(rows / n_local, tf.float64)))
+
+    total = strategy.experimental_local_results(summed())[0]
+    return np.rint(total.numpy()).astype(int)
 
 
-def as_in_chief(variables: list[keras.Variable]) -> None:
+def as_in_chief(model: keras.Model, variables: list[keras.Variable]) -> None:
     """Gives variables the values that they have in the first process."""
-    # A strategy does so when it makes them.
+    strategy = model.distribute_strategy
+
+    def take_sums():
+        for variable in variables:
+            own = tf.convert_to_tensor(variable.value)
+            own = tf.where(replica_number() == 0, own, tf.zeros_like(own))
+            variable.assign(sum_over_replicas(own))
+
+    @tf.function(autograph=False)
+    def on_each():
+        strategy.run(take_sums)
+
+    on_each()
+
+
+def check_can_share(model: keras.Model) -> None:
+    """Raises a ValueError if the model is to be trained in a way that is not supported."""
+    strategy = model.distribute_strategy
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        raise ValueError(
+            "Keras 3 does not train under ParameterServerStrategy, which has no step that all "
+            "replicas make together. Take tf.distribute.MultiWorkerMirroredStrategy."
+        )
 
 
 def is_distributed(model: keras.Model) -> bool:

@@ -12,6 +12,7 @@ from keras_vae.backend.keras_internals import has_seed, set_seed
 from keras_vae.backend.torch_processes import (
     around_keras,
     as_in_chief,
+    check_can_share,
     logs_of_step,
     metrics_of_all,
     num_replicas,
@@ -28,6 +29,7 @@ from keras_vae.validation.arguments import plain
 __all__ = [
     "around_keras",
     "as_in_chief",
+    "check_can_share",
     "logs_of_step",
     "metrics_of_all",
     "num_replicas",

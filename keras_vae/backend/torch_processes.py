@@ -119,7 +119,7 @@ def metrics_of_all(variables: list) -> Iterator[None]:
             variable.assign(value)
 
 
-def process() -> tuple[int, int]:
+def process(model: keras.Model | None = None) -> tuple[int, int]:
     return (distributed.get_rank() if n_processes() > 1 else 0), n_processes()
 
 
@@ -134,7 +134,7 @@ def around_keras(
     return contextlib.nullcontext()
 
 
-def of_all_processes(numbers: list[int]) -> np.ndarray:
+def of_all_processes(model: keras.Model, numbers: list[int]) -> np.ndarray:
     own = torch.tensor(numbers, dtype=torch.int64)
     if n_processes() == 1:
         return own.numpy()[None]
@@ -143,8 +143,11 @@ def of_all_processes(numbers: list[int]) -> np.ndarray:
     return torch.stack(found).numpy()
 
 
-def as_in_chief(variables: list[keras.Variable]) -> None:
-    if n_processes() > 1:
-        with torch.no_grad():
-            for variable in variables:
-                distributed.broadcast(variable.value, 0)
+def as_in_chief(model: keras.Model, variables: list[keras.Variable]) -> None:
+    with torch.no_grad():
+        for variable in variables:
+            distributed.broadcast(variable.value, 0)
+
+
+def check_can_share(model: keras.Model) -> None:
+    pass

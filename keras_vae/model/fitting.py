@@ -17,6 +17,7 @@ from keras_vae.training.data import TrainingData, warn_of_target
 from keras_vae.training.data import validation_data as read_validation_data
 from keras_vae.training.fit_plan import FitPlan, refuse_class_weight
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
+from keras_vae.training.processes import with_chief
 from keras_vae.training.shares import n_rows_of_all
 from keras_vae.validation.arguments import check_count
 
@@ -118,17 +119,10 @@ class Fitting(Flow):
             validation_data = read_validation_data(validation_data, self.beside())
             validation_data = self._checked(validation_data)
         self._warn_of_late_schedules(data, plan)
-        callbacks = with_loss_weights(self, callbacks)
+        callbacks = with_loss_weights(self, with_chief(self, callbacks))
         callbacks = likelihood_updates.with_epochs(self, callbacks)
         plan = dataclasses.replace(plan, validation_data=validation_data, callbacks=callbacks)
-        self._begin_as_chief()
         return device_loop.fit(self, data, plan)
-
-    def _begin_as_chief(self):
-        """Gives this process the weights, seeds and order of the rows of the first one."""
-        if backend.process()[1] > 1:
-            backend.as_in_chief([*self.variables, *self.optimizer.variables])
-            self.row_order.state = backend.of_all_processes(self.row_order.state.tolist())[0]
 
     def _n_rows_that_count(self, data, validation_split):
         if not data.has_rows:

@@ -63,11 +63,15 @@ class Saving(Flow):
     def save(self, filepath, overwrite=True, **kwargs) -> None:
         """As `keras.Model.save`; a save that fails leaves an older file as it was.
 
+        Of several processes that train the model together, the first one writes.
+
         Raises:
             ValueError: if the name does not end in `.keras`, but for `zipped=False` and
                 the Hugging Face Hub (`hf://`).
         """
         check_model_name(filepath, kwargs.get("zipped"))
+        if backend.process(self)[0] > 0:
+            return
         if not overwrite or not str(filepath).endswith(".keras") or "://" in str(filepath):
             super().save(filepath, overwrite=overwrite, **kwargs)
             return
@@ -79,9 +83,13 @@ class Saving(Flow):
     def save_weights(self, filepath, overwrite=True, **kwargs) -> None:
         """As `keras.Model.save_weights`; a save that fails leaves an older file as it was.
 
+        Of several processes that train the model together, the first one writes.
+
         Raises:
             ValueError: if the name of a single file does not end in `.weights.h5`.
         """
+        if backend.process(self)[0] > 0:
+            return
         if not overwrite or "://" in str(filepath) or kwargs.get("max_shard_size"):
             super().save_weights(filepath, overwrite=overwrite, **kwargs)
             return

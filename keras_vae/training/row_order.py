@@ -180,7 +180,7 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     share = Share.of(vae, data, plan.rows_per_step, n_rows)
     batches = Batches(data, plan.rows_per_step, stop=n, share=share)
     ordered = plan.steps_per_epoch is None and not _is_list(plan.callbacks)
-    if plan.shuffle and not ordered and backend.process()[1] > 1:
+    if plan.shuffle and not ordered and backend.process(vae)[1] > 1:
         raise ValueError(
             "With several processes, steps_per_epoch goes with shuffle=False: Keras would draw "
             "another order of the batches in each."
@@ -199,11 +199,7 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
 
 def can_be_ordered(vae, data: TrainingData, plan: FitPlan) -> bool:
     """Returns whether `fit` on arrays can choose the order of the rows."""
-    return (
-        data.in_memory
-        and plan.steps_per_epoch is None
-        and not _is_list(plan.callbacks)
-    )
+    return data.in_memory and plan.steps_per_epoch is None and not _is_list(plan.callbacks)
 
 
 def _is_list(callbacks):

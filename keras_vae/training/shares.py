@@ -51,8 +51,8 @@ class Share(NamedTuple):
             return None
         number, count, multiple = found
         n_steps = math.ceil(n / batch_size)
-        if count > 1 and not _is_everywhere(data):
-            steps = backend.of_all_processes([n_steps])[:, 0]
+        if count > 1 and not _is_everywhere(vae, data):
+            steps = backend.of_all_processes(vae, [n_steps])[:, 0]
             if (steps != n_steps).any():
                 raise ValueError(
                     f"The processes have data of their own, which make {steps.tolist()} batches "
@@ -89,18 +89,18 @@ def packed_share(names: tuple, arrays: list, is_filler: np.ndarray) -> tuple:
 
 def n_rows_of_all(vae, data: TrainingData, n: int) -> int:
     """Returns how many rows there are in all processes, of which this one counts n."""
-    if not data.has_rows or backend.shares(vae) is None or _is_everywhere(data):
+    if not data.has_rows or backend.shares(vae) is None or _is_everywhere(vae, data):
         return n
-    return int(backend.of_all_processes([n]).sum())
+    return int(backend.of_all_processes(vae, [n]).sum())
 
 
-def _is_everywhere(data):
+def _is_everywhere(vae, data):
     """Returns whether all processes have the same data, by some of its rows."""
-    if backend.process()[1] == 1:
+    if backend.process(vae)[1] == 1:
         return True
     rows = np.linspace(0, len(data.x) - 1, _N_COMPARED).astype(int)
     checksum = 0
     for array in data.arrays:
         checksum = zlib.crc32(np.ascontiguousarray(array[rows]), checksum)
-    found = backend.of_all_processes([len(data.x), checksum % 2**31])
+    found = backend.of_all_processes(vae, [len(data.x), checksum % 2**31])
     return bool((found == found[0]).all())
