@@ -102,9 +102,10 @@ def set_initial_epoch(model: keras.Model, epoch: int) -> None:
 
 
 def only_restores(callback: keras.callbacks.BackupAndRestore) -> None:
-    """Lets a callback read its checkpoint, but write none and leave it where it is."""
+    """Lets a callback read its checkpoint, and of what it writes call `save_weights` alone."""
     private(callback, "_save_model")
-    callback._save_model = lambda: None
+    path = private(callback, "_weights_path")
+    callback._save_model = lambda: callback.model.save_weights(path)
     callback.delete_checkpoint = False
 
 

@@ -40,7 +40,7 @@ def with_chief(vae, callbacks) -> list | keras.callbacks.CallbackList | None:
 
 
 def _of_others(callback):
-    """Returns the callback of a process that writes no files; those of models are `save`'s."""
+    """Returns the callback of a process whose files nobody keeps."""
     if isinstance(callback, keras.callbacks.BackupAndRestore):
         callback = copy.copy(callback)
         only_restores(callback)

@@ -134,10 +134,16 @@ class Batches(keras.utils.PyDataset):
         return packed_share(self.names, self._read(rows), is_filler)
 
     def _read(self, rows):
-        # What is x and target at once is read once.
-        read = {id(array): array for array in self.arrays}
-        read = {key: backend.as_floatx(array[rows]) for key, array in read.items()}
-        return [read[id(array)] for array in self.arrays]
+        read: dict[int, np.ndarray] = {}
+        arrays = []
+        for array in self.arrays:
+            # What is x and target at once is read once, and not given twice: TensorFlow takes
+            # the memory as it is, and may write into it.
+            known = read.get(id(array))
+            taken = backend.as_floatx(array[rows]) if known is None else known.copy()
+            read[id(array)] = taken
+            arrays.append(taken)
+        return arrays
 
 
 def _is_lazy(array):

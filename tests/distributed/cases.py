@@ -59,8 +59,11 @@ def cases(names):
 class Kill(keras.callbacks.Callback):
     """Ends the process as a machine that is switched off would, in the middle of an epoch."""
 
+    n_steps = 0
+
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations == 12:
+        self.n_steps += 1
+        if self.n_steps == 12:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
