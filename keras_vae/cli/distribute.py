@@ -4,6 +4,8 @@ import contextlib
 import os
 from contextlib import AbstractContextManager
 
+from keras_vae.cli.run_config import RunConfig
+
 # What each runs on.
 BACKENDS = {
     "mirrored": "tensorflow",
@@ -13,15 +15,22 @@ BACKENDS = {
 }
 
 
-def check(name: str | None, backend: str) -> None:
-    """Raises a ValueError if a way to distribute is unknown, or not one of the backend."""
-    if name is not None and name not in BACKENDS:
+def with_backend(config: RunConfig, name: str | None) -> RunConfig:
+    """Returns the config with the backend that a way to distribute runs on.
+
+    Raises:
+        ValueError: if the way is unknown, or the config names another backend.
+    """
+    if name is None:
+        return config
+    if name not in BACKENDS:
         raise ValueError(f"--distribute is one of {', '.join(BACKENDS)}; received {name!r}.")
-    if name is not None and BACKENDS[name] != backend:
+    if config.backend not in (None, BACKENDS[name]):
         raise ValueError(
-            f"--distribute {name} runs on {BACKENDS[name]}, not on {backend}: add "
-            f"--backend {BACKENDS[name]}."
+            f"--distribute {name} runs on {BACKENDS[name]}, not on {config.backend}: leave "
+            "--backend out."
         )
+    return config.changed(backend=BACKENDS[name])
 
 
 def start(name: str | None) -> AbstractContextManager:

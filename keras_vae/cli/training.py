@@ -29,7 +29,7 @@ def run(config: RunConfig, output: Path, saved_model: bool, distributed: str | N
         OSError: if the data cannot be read, or the folder not be written.
     """
     labels.check_config(config)
-    distribute.check(distributed, config.backend)
+    config = distribute.with_backend(config, distributed)
     package.load(config.backend)
     with contextlib.ExitStack() as stack:
         stack.enter_context(distribute.start(distributed))
