@@ -170,7 +170,7 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     can_shuffle = plan.shuffle is True and can_be_ordered(vae, data, plan)
     if not (data.is_lazy or is_shared or can_shuffle):
         changed["validation_split"] = plan.validation_split
-        x, y, weights = for_keras(data, plan.rows_per_step)
+        x, y, weights = for_keras(vae, data, plan.rows_per_step)
         with backend.around_keras(vae, data.first_row(), is_shared):
             return keras.Model.fit(vae, x, y, sample_weight=weights, **plan.for_keras(**changed))
     n = None

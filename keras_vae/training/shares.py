@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_vae import backend
+from keras_vae.backend.keras_internals import compile_arguments
 from keras_vae.reading.batch import packed
 from keras_vae.training.data import TrainingData
 
@@ -22,13 +23,11 @@ class Share(NamedTuple):
         number: which part, from 0.
         count: how many parts there are.
         multiple: a batch is filled up to a multiple of so many rows, by rows of weight zero.
-        n_steps: how many batches an epoch has.
     """
 
     number: int
     count: int
     multiple: int
-    n_steps: int
 
     @classmethod
     def of(cls, vae, data: TrainingData, batch_size: int, n: int) -> "Share | None":
@@ -44,10 +43,16 @@ class Share(NamedTuple):
             n: how many of the rows an epoch takes.
 
         Raises:
-            ValueError: if the processes have parts of different numbers of batches.
+            ValueError: if the processes have parts of different numbers of batches, or parts
+                where the engine shares arrays out, or metrics would count rows that fill batches.
         """
         found = backend.shares(vae)
         if found is None:
+            if not _is_everywhere(vae, data):
+                raise ValueError(
+                    "The workers have different arrays, of which tf.distribute would leave out "
+                    "half of each: give all of them the same arrays, which are then shared out."
+                )
             return None
         number, count, multiple = found
         n_steps = math.ceil(n / batch_size)
@@ -60,12 +65,28 @@ class Share(NamedTuple):
                     "which are then shared out, or parts of one length."
                 )
             number, count, multiple = 0, 1, max(1, multiple // count)
-        return cls(number, count, multiple, n_steps)
+        share = cls(number, count, multiple)
+        share._check_metrics(vae, batch_size, n)
+        return share
+
+    def _check_metrics(self, vae, batch_size, n):
+        sizes = (min(batch_size, n), n % batch_size or batch_size)
+        is_filled = any(self._n_rows(size, batch_size) != size for size in sizes)
+        if is_filled and vae.compiled and compile_arguments(vae).get("metrics"):
+            raise ValueError(
+                "Some batches are filled up with rows of weight zero, so that they part evenly, "
+                "and metrics would count these: pass weighted_metrics=[...] to compile, in place "
+                f"of metrics. There are {n} rows in batches of {batch_size}."
+            )
+
+    def _n_rows(self, n, batch_size):
+        """Returns how many rows a batch of n rows has when it is filled up."""
+        size = batch_size if backend.COMPILES_EACH_SHAPE else n
+        return math.ceil(size / self.multiple) * self.multiple
 
     def rows(self, rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns this process's rows of a batch, and for each whether it is of weight zero."""
-        size = batch_size if backend.COMPILES_EACH_SHAPE else len(rows)
-        missing = math.ceil(size / self.multiple) * self.multiple - len(rows)
+        missing = self._n_rows(len(rows), batch_size) - len(rows)
         filled = np.append(rows, np.repeat(rows[:1], missing))
         is_filler = np.arange(len(filled)) >= len(rows)
         n = len(filled) // self.count
