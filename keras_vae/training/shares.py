@@ -21,12 +21,12 @@ class Share(NamedTuple):
 
     Attributes:
         number: which part, from 0.
-        count: how many parts there are.
+        n_parts: how many parts there are.
         multiple: a batch is filled up to a multiple of so many rows, by rows of weight zero.
     """
 
     number: int
-    count: int
+    n_parts: int
     multiple: int
 
     @classmethod
@@ -89,7 +89,7 @@ class Share(NamedTuple):
         missing = self._n_rows(len(rows), batch_size) - len(rows)
         filled = np.append(rows, np.repeat(rows[:1], missing))
         is_filler = np.arange(len(filled)) >= len(rows)
-        n = len(filled) // self.count
+        n = len(filled) // self.n_parts
         own = slice(self.number * n, (self.number + 1) * n)
         return filled[own], is_filler[own]
 
