@@ -22,8 +22,12 @@ _chosen = importlib.import_module(f"keras_vae.backend.{NAME}")
 OPENS_STREAMS_ONCE_MORE = _chosen.OPENS_STREAMS_ONCE_MORE
 COMPILES_LOOPS = _chosen.COMPILES_LOOPS
 COMPILES_EACH_SHAPE = _chosen.COMPILES_EACH_SHAPE
+COMPILES_LOOPS = _chosen.COMPILES_LOOPS
+around_keras = _chosen.around_keras
+as_in_chief = _chosen.as_in_chief
 before_updates = _chosen.before_updates
 call_numbers = _chosen.call_numbers
+check_can_share = _chosen.check_can_share
 compile_inference = _chosen.compile_inference
 compiled_loop = _chosen.compiled_loop
 free_memory = _chosen.free_memory
@@ -31,12 +35,21 @@ is_cpu = _chosen.is_cpu
 is_distributed = _chosen.is_distributed
 is_tracing = _chosen.is_tracing
 keep_assigned = _chosen.keep_assigned
+logs_of_step = _chosen.logs_of_step
+metrics_of_all = _chosen.metrics_of_all
 move_optimizer = _chosen.move_optimizer
 noise_is_by_element = _chosen.noise_is_by_element
 normal = _chosen.normal
 num_replicas = _chosen.num_replicas
+of_all_processes = _chosen.of_all_processes
 own_seeds = _chosen.own_seeds
+part_seeds = _chosen.part_seeds
+process = _chosen.process
+replica_number = _chosen.replica_number
 scope = _chosen.scope
+shared_step = _chosen.shared_step
+shares = _chosen.shares
+sum_over_replicas = _chosen.sum_over_replicas
 synchronizer = _chosen.synchronizer
 to_device = _chosen.to_device
 wait_for = _chosen.wait_for
@@ -46,9 +59,12 @@ __all__ = [
     "COMPILES_LOOPS",
     "NAME",
     "OPENS_STREAMS_ONCE_MORE",
+    "around_keras",
     "as_floatx",
+    "as_in_chief",
     "before_updates",
     "call_numbers",
+    "check_can_share",
     "compile_inference",
     "compiled_loop",
     "convolves_by_matrices",
@@ -57,15 +73,24 @@ __all__ = [
     "is_distributed",
     "is_tracing",
     "keep_assigned",
+    "logs_of_step",
+    "metrics_of_all",
     "move_optimizer",
     "noise_is_by_element",
     "normal",
     "normal_draws",
     "num_replicas",
+    "of_all_processes",
     "on_device",
     "own_seeds",
+    "part_seeds",
+    "process",
+    "replica_number",
     "rows_of",
     "scope",
+    "shared_step",
+    "shares",
+    "sum_over_replicas",
     "synchronizer",
     "to_device",
     "wait_for",

@@ -2,11 +2,12 @@
 
 import contextlib
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import keras
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.extend.core import jaxpr_as_fun
 from keras import ops
 
@@ -30,7 +31,80 @@ OPENS_STREAMS_ONCE_MORE = False
 
 
 def num_replicas() -> int:
+    # One program runs over all devices and processes: its batch is the whole one.
     return 1
+
+
+def replica_number() -> int:
+    return 0
+
+
+def sum_over_replicas(x) -> Tensor:
+    return x
+
+
+def shared_step(model: keras.Model) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+def logs_of_step(logs) -> tuple | dict:
+    return logs
+
+
+def metrics_of_all(variables: list) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+def process(model: keras.Model | None = None) -> tuple[int, int]:
+    is_shared = keras.distribution.distribution() is not None
+    return (jax.process_index(), jax.process_count()) if is_shared else (0, 1)
+
+
+def shares(model: keras.Model) -> tuple[int, int, int] | None:
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return None
+    mesh = distribution.device_mesh
+    n_parts = mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
+    number, count = process()
+    # A batch that is parted over no devices is read whole by each process.
+    return (number, count, n_parts) if n_parts > 1 else (0, 1, 1)
+
+
+@contextlib.contextmanager
+def around_keras(model: keras.Model, batch: tuple, is_share: bool) -> Iterator[None]:
+    distribution = keras.distribution.distribution()
+    if not is_share or distribution is None:
+        yield
+        return
+    before = distribution.auto_shard_dataset
+    # Keras takes nothing but tf.data from several processes otherwise, and parts it itself.
+    distribution.auto_shard_dataset = False
+    try:
+        yield
+    finally:
+        distribution.auto_shard_dataset = before
+
+
+def of_all_processes(model: keras.Model, numbers: list[int]) -> np.ndarray:
+    own = np.array(numbers, "int32")
+    return own[None] if process(model)[1] == 1 else multihost_utils.process_allgather(own)
+
+
+def as_in_chief(model: keras.Model, variables: list[keras.Variable]) -> None:
+    for variable in variables:
+        if variable.value.is_fully_replicated:
+            own = np.asarray(variable.value)
+            variable.assign(multihost_utils.broadcast_one_to_all(own))
+
+
+def check_can_share(model: keras.Model) -> None:
+    if jax.process_count() > 1 and keras.distribution.distribution() is None:
+        raise ValueError(
+            f"{jax.process_count()} processes of jax.distributed would each train a model of "
+            "their own. Before the model is made, call keras.distribution.set_distribution("
+            "keras.distribution.DataParallel())."
+        )
 
 
 def is_distributed(model: keras.Model) -> bool:
@@ -87,6 +161,10 @@ def noise_is_by_element() -> bool:
 
 def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:
     pass
+
+
+def part_seeds(generators: list[keras.random.SeedGenerator]) -> None:
+    pass  # a batch has its noise, whoever computes which rows
 
 
 def compile_inference(function: Callable, model: keras.Model) -> Callable:

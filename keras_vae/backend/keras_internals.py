@@ -3,6 +3,7 @@
 tests/backend/test_keras_internals.py asks for each: what a new version of Keras lacks shows there.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -102,6 +103,36 @@ def set_build_shapes(layer: keras.layers.Layer, **shapes) -> None:
 def symbolic_build(model: keras.Model, batch: tuple) -> None:
     """Makes what Keras makes of the first batch of `fit`."""
     private(model, "_symbolic_build")(data_batch=batch)
+
+
+@contextlib.contextmanager
+def without_symbolic_build(model: keras.Model) -> Iterator[None]:
+    """Keeps `fit` and `evaluate` on TensorFlow from building a model that is built."""
+    private(model, "_maybe_symbolic_build")
+    model._maybe_symbolic_build = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        del model._maybe_symbolic_build
+
+
+def initial_epoch(model: keras.Model) -> int:
+    """Returns the epoch at which `BackupAndRestore` lets a model go on."""
+    return private(model, "_initial_epoch") or 0
+
+
+def set_initial_epoch(model: keras.Model, epoch: int) -> None:
+    """Lets a model go on at an epoch."""
+    private(model, "_initial_epoch")
+    model._initial_epoch = epoch or None
+
+
+def only_restores(callback: keras.callbacks.BackupAndRestore) -> None:
+    """Lets a callback read its checkpoint, and of what it writes call `save_weights` alone."""
+    private(callback, "_save_model")
+    path = private(callback, "_weights_path")
+    callback._save_model = lambda: callback.model.save_weights(path)
+    callback.delete_checkpoint = False
 
 
 def optimized_variables(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:

@@ -6,10 +6,15 @@ import math
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_vae.backend import memory
-from keras_vae.backend.keras_internals import distribution_strategy
+from keras_vae.backend import memory, seeds_of_replicas
+from keras_vae.backend.keras_internals import (
+    distribution_strategy,
+    symbolic_build,
+    without_symbolic_build,
+)
 from keras_vae.backend.tensorflow_loop import (
     call_numbers,
     compiled_loop,
@@ -32,8 +37,131 @@ OPENS_STREAMS_ONCE_MORE = True
 
 
 def num_replicas() -> int:
-    """Returns how many replicas share a batch under `tf.distribute`, else 1."""
-    return tf.distribute.get_strategy().num_replicas_in_sync
+    """Returns how many devices or processes share the batch of the step that runs, else 1."""
+    return tf.distribute.get_strategy().num_replicas_in_sync if _replica() else 1
+
+
+def replica_number() -> int | Tensor:
+    """Returns which of these runs this step, from 0."""
+    context = _replica()
+    return context.replica_id_in_sync_group if context else 0
+
+
+def sum_over_replicas(x) -> Tensor:
+    """Returns the sum of what each of them holds, of one shape; gradients pass through it."""
+    context = _replica()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, x) if context else x
+
+
+def _replica():
+    """Returns the context of a step that is shared, or `None`."""
+    strategy = tf.distribute.get_strategy()
+    return tf.distribute.get_replica_context() if strategy.num_replicas_in_sync > 1 else None
+
+
+def shared_step(model: keras.Model) -> contextlib.AbstractContextManager:
+    """Returns a context in which a step of training or evaluation runs."""
+    return contextlib.nullcontext()
+
+
+def logs_of_step(logs: dict) -> dict:
+    """Returns the logs of a step as Keras reduces them over devices."""
+    if _replica() is None or process()[1] == 1:
+        return logs
+    # Over several workers it takes the mean along an axis, which a number has not.
+    return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+
+
+def metrics_of_all(variables: list) -> contextlib.AbstractContextManager:
+    """Returns a context in which the variables of metrics hold the sums over all processes."""
+    return contextlib.nullcontext()  # as they always do here
+
+
+def process(model: keras.Model | None = None) -> tuple[int, int]:
+    """Returns the number of this process, from 0, and how many train the model together.
+
+    Args:
+        model: the model; `None` for one that is made now.
+    """
+    strategy = model.distribute_strategy if model else tf.distribute.get_strategy()
+    resolver = strategy.cluster_resolver
+    if resolver is None:
+        return 0, 1
+    return resolver.task_id or 0, len(resolver.cluster_spec().as_dict().get("worker", [0]))
+
+
+def shares(model: keras.Model) -> tuple[int, int, int] | None:
+    """Returns the part of each batch that Keras is to be given in this process.
+
+    Returns:
+        The number of the part, how many there are, and of what number of rows a batch has to be
+        a multiple; `None` where the engine parts batches itself.
+    """
+    return None
+
+
+def around_keras(
+    model: keras.Model, batch: tuple, is_share: bool
+) -> contextlib.AbstractContextManager:
+    """Returns a context in which Keras's `fit` or `evaluate` of the model runs.
+
+    Args:
+        model: the model, which is built.
+        batch: some rows as Keras takes them.
+        is_share: whether it is given a process's share of the data only.
+    """
+    if process(model)[1] == 1:
+        return contextlib.nullcontext()
+    # Keras would build by the mean of the workers' batches, which are no single tensor each.
+    with scope(model):
+        symbolic_build(model, batch)
+    return without_symbolic_build(model)
+
+
+def of_all_processes(model: keras.Model, numbers: list[int]) -> np.ndarray:
+    """Returns whole numbers of each process, a row for each: `(n_processes, len(numbers))`."""
+    number, count = process(model)
+    own = np.array(numbers)
+    if count == 1:
+        return own[None]
+    rows = np.zeros((count, len(numbers)))
+    rows[number] = own
+    strategy = model.distribute_strategy
+    n_local = strategy.num_replicas_in_sync // count
+
+    @tf.function(autograph=False)
+    def summed():
+        return strategy.run(lambda: sum_over_replicas(tf.constant(rows / n_local, tf.float64)))
+
+    total = strategy.experimental_local_results(summed())[0]
+    return np.rint(total.numpy()).astype(int)
+
+
+def as_in_chief(model: keras.Model, variables: list[keras.Variable]) -> None:
+    """Gives variables the values that they have in the first process."""
+    strategy = model.distribute_strategy
+
+    def take_sums():
+        for variable in variables:
+            own = tf.convert_to_tensor(variable.value)
+            own = tf.where(replica_number() == 0, own, tf.zeros_like(own))
+            variable.assign(sum_over_replicas(own))
+
+    @tf.function(autograph=False)
+    def on_each():
+        strategy.run(take_sums)
+
+    on_each()
+
+
+def check_can_share(model: keras.Model) -> None:
+    """Raises a ValueError if the model is to be trained in a way that is not supported."""
+    strategy = model.distribute_strategy
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        raise ValueError(
+            "Keras 3 does not train under ParameterServerStrategy, which has no step that all "
+            "replicas make together. Take tf.distribute.MultiWorkerMirroredStrategy."
+        )
 
 
 def is_distributed(model: keras.Model) -> bool:
@@ -117,6 +245,11 @@ def noise_is_by_element() -> bool:
 
 def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:
     """Lets generators without a seed draw from one of their own, not from the process's."""
+
+
+def part_seeds(generators: list[keras.random.SeedGenerator]) -> None:
+    """Lets each replica draw noise of its own."""
+    seeds_of_replicas.part(generators, replica_number)
 
 
 def compile_inference(function: Callable, model: keras.Model) -> Callable:

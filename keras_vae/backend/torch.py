@@ -7,10 +7,39 @@ import keras
 import torch
 from keras import ops
 
-from keras_vae.backend import memory
+from keras_vae.backend import memory, seeds_of_replicas, torch_processes
 from keras_vae.backend.keras_internals import has_seed, set_seed
+from keras_vae.backend.torch_processes import (
+    around_keras,
+    as_in_chief,
+    check_can_share,
+    logs_of_step,
+    metrics_of_all,
+    num_replicas,
+    of_all_processes,
+    process,
+    replica_number,
+    shared_step,
+    shares,
+    sum_over_replicas,
+)
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
+
+__all__ = [
+    "around_keras",
+    "as_in_chief",
+    "check_can_share",
+    "logs_of_step",
+    "metrics_of_all",
+    "num_replicas",
+    "of_all_processes",
+    "process",
+    "replica_number",
+    "shared_step",
+    "shares",
+    "sum_over_replicas",
+]
 
 # torch runs operation by operation: there is no loop to compile.
 COMPILES_LOOPS = False
@@ -22,12 +51,8 @@ def is_cpu() -> bool:
     return not torch.cuda.is_available()
 
 
-def num_replicas() -> int:
-    return 1
-
-
 def is_distributed(model: keras.Model) -> bool:
-    return False
+    return torch_processes.n_processes() > 1
 
 
 def is_tracing() -> bool:
@@ -67,6 +92,10 @@ def own_seeds(generators: list[keras.random.SeedGenerator]) -> None:
     for generator in generators:
         if not has_seed(generator):
             set_seed(generator, int(ops.convert_to_numpy(generator.state)[0]))
+
+
+def part_seeds(generators: list[keras.random.SeedGenerator]) -> None:
+    seeds_of_replicas.part(generators, replica_number)
 
 
 def compile_inference(function: Callable, model: keras.Model) -> Callable:

@@ -80,6 +80,10 @@ def train(
         "repeated; options given besides come first.", None, RUN)] = None,
     output: Annotated[Path | None, _option(
         "Folder to write; files of an earlier run in it are replaced.", "runs/<time>", RUN)] = None,
+    distribute: Annotated[Text, _option(
+        "Several devices or processes: mirrored (TensorFlow, the GPUs of this machine), "
+        "multi_worker (TensorFlow, as TF_CONFIG says), data_parallel (JAX, all devices, and the "
+        "processes that KERAS_DISTRIBUTION_* name) or torch (by torchrun).", None, RUN)] = None,
     no_saved_model: Annotated[bool, _option(
         "Do not export the model for serving.", None, RUN, ("--no-saved-model",))] = False,
 ) -> None:  # fmt: skip
@@ -122,7 +126,7 @@ def train(
         backend=backend,
     )
     output = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    training.run(options, output, saved_model=not no_saved_model)
+    training.run(options, output, saved_model=not no_saved_model, distributed=distribute)
 
 
 def _sigma(text: str | None) -> float | str | None:

@@ -1,11 +1,13 @@
 """Runs a training and leaves its folder: the model, its logs and its pictures."""
 
+import contextlib
 import shlex
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-from keras_vae.cli import beside, console, data, labels, package
+from keras_vae.cli import beside, console, data, distribute, labels, package
 from keras_vae.cli.model import make_vae, resolve
 from keras_vae.cli.run_config import RunConfig
 
@@ -13,20 +15,32 @@ CONFIG, MODEL = "config.toml", "vae.keras"
 PLOTS_MISSING = 'No pictures: they need matplotlib and tensorboard, pip install "keras-vae[plots]".'
 
 
-def run(config: RunConfig, output: Path, saved_model: bool) -> None:
+def run(config: RunConfig, output: Path, saved_model: bool, distributed: str | None = None) -> None:
     """Trains a VAE as the config says.
 
     Args:
         config: what to train.
         output: the folder to write; files of an earlier run in it are replaced.
         saved_model: whether to export the model too, where the backend can.
+        distributed: over which devices or processes, see `distribute`; `None` for one device.
 
     Raises:
         ValueError: if options do not go together, or do not suit the data.
         OSError: if the data cannot be read, or the folder not be written.
     """
     labels.check_config(config)
+    config = distribute.with_backend(config, distributed)
     package.load(config.backend)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(distribute.start(distributed))
+        if distribute.process_number() > 0:
+            # It takes part in all, and what it says and writes nobody needs.
+            console.out.quiet = True
+            output = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        _run(config, output, saved_model)
+
+
+def _run(config, output, saved_model):
     import keras
 
     from keras_vae.cli import progress

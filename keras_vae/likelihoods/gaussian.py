@@ -9,6 +9,7 @@ from keras_vae.distributions.normal import log_density
 from keras_vae.likelihoods.base import Likelihood
 from keras_vae.likelihoods.optimal_variance import (
     errors_per_row,
+    n_values,
     variance_of_bound,
     variance_of_rows,
 )
@@ -118,7 +119,7 @@ class Gaussian(Likelihood):
         else:
             variance = variance_of_bound(weights, error, count, bound)
         # A batch in which nothing was observed says nothing.
-        total = ops.sum(weights * count)
+        total = n_values(weights, count)
         variance = ops.where(total > 0.0, variance, ops.convert_to_tensor(self.variance))
         variance, total = ops.stop_gradient(variance), ops.stop_gradient(total)
         self.variance.assign(variance)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from keras import ops
 
+from keras_vae.backend import sum_over_replicas
 from keras_vae.typing import Tensor
 
 # σ² of a perfect reconstruction would be 0, and its log-probability infinite.
@@ -40,8 +41,13 @@ def errors_per_row(target, params, mask, sample_weight) -> tuple[Tensor, Tensor,
 
 def variance_of_rows(weights, error, count) -> Tensor:
     """Returns the mean squared error over draws, rows and features, by the weights of rows."""
-    total = ops.sum(weights * ops.mean(error, axis=0))
-    return ops.maximum(total / ops.maximum(ops.sum(weights * count), 1e-12), MIN_VARIANCE)
+    total = sum_over_replicas(ops.sum(weights * ops.mean(error, axis=0)))
+    return ops.maximum(total / ops.maximum(n_values(weights, count), 1e-12), MIN_VARIANCE)
+
+
+def n_values(weights, count) -> Tensor:
+    """Returns how many features of the batch were observed, by the weights of rows."""
+    return sum_over_replicas(ops.sum(weights * count))
 
 
 def variance_of_bound(weights, error, count, bound: Callable) -> Tensor:
@@ -58,10 +64,11 @@ def variance_of_bound(weights, error, count, bound: Callable) -> Tensor:
         count: of each row's observed features, likewise.
         bound: from log p(x|z), `(n_draws, n, batch)`, to n bounds of each row.
     """
-    n_values = ops.maximum(ops.sum(weights * count), 1e-12)
+    n = ops.maximum(n_values(weights, count), 1e-12)
     of_range = (ops.min(error, axis=0), ops.max(error, axis=0))
     low, high = (
-        ops.log(ops.maximum(ops.sum(weights * e) / n_values, MIN_VARIANCE)) for e in of_range
+        ops.log(ops.maximum(sum_over_replicas(ops.sum(weights * e)) / n, MIN_VARIANCE))
+        for e in of_range
     )
     steps = ops.convert_to_tensor(np.linspace(0.0, 1.0, _N_GRID), "float32")
     for _ in range(2):
@@ -70,7 +77,8 @@ def variance_of_bound(weights, error, count, bound: Callable) -> Tensor:
         bounds = ops.reshape(bound(log_px), (_N_GRID, -1))
         # 0 · NaN is NaN.
         bounds = ops.where(weights > 0.0, weights * bounds, 0.0)
-        best = ops.take(log_var[:, 0], ops.argmax(ops.sum(bounds, axis=-1)))
+        bounds = sum_over_replicas(ops.sum(bounds, axis=-1))
+        best = ops.take(log_var[:, 0], ops.argmax(bounds))
         width = (high - low) / (_N_GRID - 1)
         low, high = ops.maximum(best - width, low), ops.minimum(best + width, high)
     return ops.exp(best)

@@ -4,7 +4,6 @@ import dataclasses
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_vae import backend, encoders
@@ -18,6 +17,8 @@ from keras_vae.training.data import TrainingData, warn_of_target
 from keras_vae.training.data import validation_data as read_validation_data
 from keras_vae.training.fit_plan import FitPlan, refuse_class_weight
 from keras_vae.training.loss_weight_callbacks import with_loss_weights
+from keras_vae.training.processes import with_chief
+from keras_vae.training.shares import n_rows_of_all
 from keras_vae.validation.arguments import check_count
 
 
@@ -112,12 +113,13 @@ class Fitting(Flow):
         data = self._checked(data, training=True)
         plan.check_split(data)
         if self.data_size is not None:
-            self.data_size.assign(self._n_rows_that_count(data, plan.validation_split))
+            n_rows = self._n_rows_that_count(data, plan.validation_split)
+            self.data_size.assign(n_rows_of_all(self, data, n_rows))
         if validation_data is not None:
             validation_data = read_validation_data(validation_data, self.beside())
             validation_data = self._checked(validation_data)
         self._warn_of_late_schedules(data, plan)
-        callbacks = with_loss_weights(self, callbacks)
+        callbacks = with_loss_weights(self, with_chief(self, callbacks))
         callbacks = likelihood_updates.with_epochs(self, callbacks)
         plan = dataclasses.replace(plan, validation_data=validation_data, callbacks=callbacks)
         return loops.fit(self, data, plan)
@@ -223,7 +225,7 @@ class Fitting(Flow):
 
     def check_data_size(self) -> None:
         """Raises a ValueError if the objective needs the size of the data, which is not known."""
-        if self.data_size is not None and np.isnan(ops.convert_to_numpy(self.data_size)):
+        if self.data_size is not None and not ops.convert_to_numpy(self.data_size) > 0.0:
             name = type(self.objective).__name__
             raise ValueError(
                 f"{name} needs to know how many samples the data has, which fit on an array says. "
@@ -249,6 +251,10 @@ class Fitting(Flow):
             # One per sample, as the target: the mean over the draws of z.
             reconstruction = ops.mean(reconstruction, axis=0)
         return super().compute_metrics(x, x if y is None else y, reconstruction, sample_weight)
+
+    def get_metrics_result(self) -> dict:
+        with backend.metrics_of_all(self.metrics_variables):
+            return super().get_metrics_result()
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

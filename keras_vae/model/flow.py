@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import encoders
+from keras_vae.backend import sum_over_replicas
 from keras_vae.backend.second_pass import second_pass
 from keras_vae.conditions import NOTHING, Condition, Given, call_or_join, tiled
 from keras_vae.likelihoods import Likelihood
@@ -280,7 +281,7 @@ class Flow(keras.Model):
             posterior=self._posterior_of(outputs),
             prior=self.prior.given(given),
             likelihood=self.likelihood,
-            sample_weight=weights / ops.maximum(ops.sum(weights), 1e-12),
+            sample_weight=weights / ops.maximum(sum_over_replicas(ops.sum(weights)), 1e-12),
             decode=functools.partial(self._params_again, training=training, given=given),
             log_qz=outputs.get("z_log_prob"),
             step=step,

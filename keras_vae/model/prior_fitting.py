@@ -79,6 +79,11 @@ class PriorFitting(Fitting):
             >>> images = vae.sample(16)
         """
         self.check_built("fit a prior")
+        if backend.process(self)[1] > 1:
+            raise ValueError(
+                "fit_prior runs in one process. Save the model, load it in a program of its own, "
+                "fit the prior there and save it again."
+            )
         prior = priors.get(prior)
         self._check_prior(prior)
         epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size)

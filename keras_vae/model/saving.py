@@ -1,5 +1,7 @@
 """Saving: what of a VAE files hold."""
 
+import tempfile
+from pathlib import Path
 from typing import Self
 
 import keras
@@ -63,11 +65,18 @@ class Saving(Flow):
     def save(self, filepath, overwrite=True, **kwargs) -> None:
         """As `keras.Model.save`; a save that fails leaves an older file as it was.
 
+        Of processes that train the model together all call it, as some engines have to bring
+        its weights together, and the first one's file is kept.
+
         Raises:
             ValueError: if the name does not end in `.keras`, but for `zipped=False` and
                 the Hugging Face Hub (`hf://`).
         """
         check_model_name(filepath, kwargs.get("zipped"))
+        if backend.process(self)[0] > 0:
+            with tempfile.TemporaryDirectory() as folder:
+                super().save(Path(folder) / Path(filepath).name, overwrite=True, **kwargs)
+            return
         if not overwrite or not str(filepath).endswith(".keras") or "://" in str(filepath):
             super().save(filepath, overwrite=overwrite, **kwargs)
             return
@@ -79,9 +88,16 @@ class Saving(Flow):
     def save_weights(self, filepath, overwrite=True, **kwargs) -> None:
         """As `keras.Model.save_weights`; a save that fails leaves an older file as it was.
 
+        Of processes that train the model together all call it, as some engines have to bring
+        its weights together, and the first one's file is kept.
+
         Raises:
             ValueError: if the name of a single file does not end in `.weights.h5`.
         """
+        if backend.process(self)[0] > 0:
+            with tempfile.TemporaryDirectory() as folder:
+                super().save_weights(Path(folder) / Path(filepath).name, **kwargs)
+            return
         if not overwrite or "://" in str(filepath) or kwargs.get("max_shard_size"):
             super().save_weights(filepath, overwrite=overwrite, **kwargs)
             return

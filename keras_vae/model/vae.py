@@ -16,6 +16,7 @@ from keras_vae.model.inference import Inference
 from keras_vae.model.judging import Judging
 from keras_vae.model.prior_fitting import PriorFitting
 from keras_vae.model.saving import Saving
+from keras_vae.numerics.replicas import share_of_batch
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
 from keras_vae.objectives.from_arguments import from_arguments
@@ -134,9 +135,11 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
             # JAX hides the optimizer's own counter from the loss.
             self.training_step = self.add_weight(dtype="int32", name="training_step", **counter)
         if any(part.needs_data_size for part in self.objective.parts()):
-            # NaN until `fit` is given an array: no size is better than a wrong one.
-            nan = keras.initializers.Constant(float("nan"))
-            self.data_size = self.add_weight(initializer=nan, name="data_size", **counter)
+            # NaN until `fit` is given an array: no size is better than a wrong one. Processes of
+            # JAX compare what they begin with, and no NaN is equal to another.
+            unknown = float("nan") if backend.process()[1] == 1 else 0.0
+            unknown = keras.initializers.Constant(unknown)
+            self.data_size = self.add_weight(initializer=unknown, name="data_size", **counter)
         for part in (self, *self.objective.parts()):
             loss_weight.fix(part)
         # Set before each use, so that estimates disturb no other draw.
@@ -207,15 +210,18 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
     # Training
 
     def train_step(self, *args) -> dict:
-        return self._run_step(super().train_step, *_with_rows_that_count(args))
+        logs = self._run_step(super().train_step, *_with_rows_that_count(args))
+        return backend.logs_of_step(logs)
 
     def test_step(self, *args) -> dict:
-        return self._run_step(super().test_step, *_with_rows_that_count(args))
+        logs = self._run_step(super().test_step, *_with_rows_that_count(args))
+        return backend.logs_of_step(logs)
 
     def _run_step(self, keras_step, *args):
         token = in_step.set(True)
         try:
-            return keras_step(*args)
+            with backend.shared_step(self):
+                return keras_step(*args)
         finally:
             in_step.reset(token)
 
@@ -273,7 +279,7 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
         penalty = means.get("regularization_loss", 0.0) + sum(penalties)
         loss = means["loss"] = means["loss"] + penalty
         self._track(means, ops.sum(weights))
-        return backend.before_updates(loss) / backend.num_replicas()
+        return backend.before_updates(loss) * share_of_batch(weights)
 
     def _track(self, means, total_weight):
         trackers = [self.total_loss_tracker, self.reconstruction_loss_tracker]

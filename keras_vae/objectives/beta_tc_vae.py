@@ -4,6 +4,7 @@ import math
 
 from keras import ops
 
+from keras_vae.numerics.replicas import own_rows, rows_of_all
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_part import check_has
@@ -71,9 +72,9 @@ class BetaTCVAE(Objective):
 
     def terms(self, forward: Forward) -> dict:
         terms = reconstruction_and_kl(forward)
-        posterior, z = forward.posterior, forward.z
+        posterior, z = forward.posterior_of_all(), forward.z
         pairs = ops.expand_dims(z, -2)  # each z under the posterior of each x: (..., i, j)
-        counts = forward.sample_weight > 0.0
+        counts = rows_of_all(forward.sample_weight) > 0.0
         log_weight = self._log_weight(forward)
         log_qz = ops.where(counts, posterior.log_prob(pairs) + log_weight, -1e30)
         log_qz = ops.logsumexp(log_qz, axis=-1)
@@ -82,7 +83,7 @@ class BetaTCVAE(Objective):
         log_marginals = ops.logsumexp(log_marginals, axis=-2)
         log_product = ops.sum(log_marginals, axis=-1)
         parts = {
-            "mutual_information": posterior.log_prob(z) - log_qz,
+            "mutual_information": forward.posterior.log_prob(z) - log_qz,
             "total_correlation": log_qz - log_product,
             "dimension_wise_kl": log_product - forward.prior.log_prob(z),
         }
@@ -92,17 +93,19 @@ class BetaTCVAE(Objective):
         return terms | parts | {"loss": terms["reconstruction_loss"] + weighted}
 
     def _log_weight(self, forward):
-        """Log-weights of the posterior of x_j in the estimate of q(z_i), `(batch, batch)`."""
-        rank, count = ranks(forward.sample_weight)
+        """Log-weights of the posterior of x_j in the estimate of q(z_i): a row for each i."""
+        sample_weight = rows_of_all(forward.sample_weight)
+        rank, count = ranks(sample_weight)
+        own_rank = own_rows(rank, forward.sample_weight)[:, None]
         batch = ops.cast(count, "float32")
         size = forward.data_size if self.data_size is None else self.data_size
         size = ops.maximum(ops.cast(size, "float32"), batch)
-        log_weight = ops.log(ops.maximum(batch * forward.sample_weight, 1e-30))
+        log_weight = ops.log(ops.maximum(batch * sample_weight, 1e-30))
         if self.estimator == "weighted":
-            return log_weight - ops.log(size * batch) + ops.zeros_like(log_weight)[:, None]
+            return log_weight - ops.log(size * batch) + ops.zeros_like(own_rank, "float32")
         others = ops.maximum(batch - 1.0, 1.0)
         # x_i itself stands for one sample of N; one other for those that the batch lacks.
-        distance = (rank - rank[:, None]) % count
+        distance = (rank - own_rank) % count
         weight = ops.where(distance == 1, (size - others) / (size * others), 1.0 / others)
         weight = ops.where(distance == 0, 1.0 / size, weight)
         return log_weight + ops.log(ops.maximum(weight, math.exp(-30.0)))

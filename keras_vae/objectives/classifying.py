@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.backend import sum_over_replicas
 from keras_vae.objectives.loss_part import LossPart
 from keras_vae.typing import Tensor
 
@@ -102,5 +103,5 @@ def mean_over_labelled(log_q, labels, sample_weight) -> Tensor:
         Shape `(batch,)`, 0 for rows without a label.
     """
     vectors = one_hot(labels, log_q.shape[-1])
-    share = ops.sum(sample_weight * ops.sum(vectors, axis=-1))
+    share = sum_over_replicas(ops.sum(sample_weight * ops.sum(vectors, axis=-1)))
     return -ops.sum(vectors * log_q, axis=-1) / ops.maximum(share, 1e-12)

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_vae.backend import sum_over_replicas
 from keras_vae.objectives.loss_part import check_has
 from keras_vae.objectives.loss_weight import LossWeight, Weight
 from keras_vae.objectives.penalty import Penalty
@@ -59,6 +60,7 @@ class Covariance(Penalty):
         covariance = ops.matmul(ops.transpose(weight[:, None] * centered), centered)
         if self.kind == "ii":
             covariance = covariance + forward.posterior.mean_covariance(weight)
+        covariance = sum_over_replicas(covariance)
         identity = ops.eye(mean.shape[-1])
         off_diagonal = ops.sum(ops.square(covariance * (1.0 - identity)))
         diagonal = ops.sum(ops.square((covariance - 1.0) * identity))

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from keras_vae.backend import num_replicas
 from keras_vae.conditions import NOTHING, Given
+from keras_vae.numerics.replicas import rows_of_all
 from keras_vae.objectives.terms import kl_divergence, per_sample
 from keras_vae.typing import Tensor
 
@@ -52,6 +54,10 @@ class Forward:
     def log_posterior(self) -> Tensor:
         """Returns log q(z|x) of the draws in nats, `(batch,)` or `(n_samples, batch)`."""
         return self.posterior.log_prob(self.z) if self.log_qz is None else self.log_qz
+
+    def posterior_of_all(self) -> Any:
+        """Returns q(z|x) of the whole batch, which devices or processes may share."""
+        return self.posterior if num_replicas() == 1 else self.posterior.map(rows_of_all)
 
     def kl(self) -> Tensor:
         """Returns KL(q(z|x) ‖ p(z)) in nats, `(batch,)`: in closed form or by the draws."""

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_vae.numerics.replicas import rows_of_all
 from keras_vae.objectives.kernels import KERNELS, maximum_mean_discrepancy
 from keras_vae.objectives.loss_weight import Weight
 from keras_vae.objectives.penalty import Penalty
@@ -40,6 +41,7 @@ class MMD(Penalty):
         z, weight = forward.z, forward.sample_weight
         n_draws = z.shape[0] if len(z.shape) == 3 else 1
         prior_z = forward.prior.sample_rows(n_draws, ops.shape(weight)[0])
+        z, prior_z, weight = rows_of_all(z, -2), rows_of_all(prior_z), rows_of_all(weight)
         # As many of them count as of the codes.
         index = ops.cumsum(ops.ones_like(prior_z[:, 0], dtype="int32")) - 1
         counts = ops.cast(index < n_draws * ranks(weight)[1], "float32")

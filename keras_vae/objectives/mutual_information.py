@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_vae.backend.second_pass import second_pass
+from keras_vae.numerics.replicas import own_rows, rows_of_all
 from keras_vae.objectives.critics import critic, one_draw, score
 from keras_vae.objectives.loss_weight import Weight
 from keras_vae.objectives.penalty import Penalty
@@ -56,8 +57,9 @@ class MutualInformation(Penalty):
         x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
         joint = score(self.network(_side_by_side(x, z), training=forward.training))
         # Batches are shuffled: the neighbour's code is independent of x.
-        neighbour = rows_further_on(forward.sample_weight, -1)[:, 0]
-        pairs = _side_by_side(x, ops.take(z, neighbour, axis=0))
+        neighbour = rows_further_on(rows_of_all(forward.sample_weight), -1)[:, 0]
+        other_z = ops.take(rows_of_all(z), own_rows(neighbour, z), axis=0)
+        pairs = _side_by_side(x, other_z)
         apart = score(second_pass(self.network, pairs, training=forward.training))
         # Linear from exp(10) on: the exp of a critic gone astray would never come back.
         growth = ops.exp(ops.minimum(apart, 10.0)) * (1.0 + ops.relu(apart - 10.0))

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_vae.backend import sum_over_replicas
 from keras_vae.typing import Tensor
 
 
@@ -15,8 +16,8 @@ def ranks(sample_weight) -> tuple[Tensor, Tensor]:
         Shape `(batch,)`, of which only the entries of rows that count mean
         anything, and a scalar of at least 1.
     """
-    places = ops.cumsum(ops.cast(sample_weight > 0.0, "int32"))
-    return places - 1, ops.maximum(places[-1], 1)
+    counts = ops.cast(sample_weight > 0.0, "int32")
+    return ops.cumsum(counts) - 1, ops.maximum(ops.sum(counts), 1)
 
 
 def rows_further_on(sample_weight, shift) -> Tensor:
@@ -39,9 +40,11 @@ def rows_further_on(sample_weight, shift) -> Tensor:
 def batch_mean(sample_weight, values) -> Tensor:
     """Returns Σ w·value over the batch, whatever rows of weight zero hold.
 
+    Where devices or processes share the batch, it is that over the rows of all.
+
     Args:
         sample_weight: shape `(batch,)`, summing to 1.
         values: shape `(batch, ...)`.
     """
     weight = ops.reshape(sample_weight, (-1, *[1] * (len(values.shape) - 1)))
-    return ops.sum(ops.where(weight > 0.0, weight * values, 0.0), axis=0)
+    return sum_over_replicas(ops.sum(ops.where(weight > 0.0, weight * values, 0.0), axis=0))

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_vae.backend.second_pass import second_pass
+from keras_vae.numerics.replicas import own_rows, rows_of_all
 from keras_vae.objectives.critics import critic, one_draw, score
 from keras_vae.objectives.loss_weight import Weight
 from keras_vae.objectives.penalty import Penalty
@@ -63,7 +64,8 @@ class TotalCorrelation(Penalty):
     def terms(self, forward) -> dict:
         z = one_draw(forward.z)
         codes = ops.stop_gradient(z)
-        apart = _permute_dimensions(codes, forward.sample_weight)
+        weights = rows_of_all(forward.sample_weight)
+        apart = own_rows(_permute_dimensions(rows_of_all(codes), weights), codes)
         logit = score(self.network(codes, training=forward.training))
         logit_apart = self._again(apart, forward)
         total_correlation = self._again(z, forward, frozen=True)

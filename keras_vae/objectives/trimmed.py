@@ -6,6 +6,8 @@ from dataclasses import replace
 from keras import ops
 
 from keras_vae import objectives
+from keras_vae.backend import sum_over_replicas
+from keras_vae.numerics.replicas import own_rows, rows_of_all
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.classifying import Classifying
 from keras_vae.objectives.forward import Forward
@@ -97,8 +99,9 @@ class Trimmed(Objective):
 
     def _compute(self, forward):
         loss = _per_row(ops.stop_gradient(self.terms(forward)["loss"]))
-        kept = kept_rows(loss, forward.sample_weight, self.share)
-        left = ops.sum(ops.where(kept, forward.sample_weight, 0.0))
+        weights = rows_of_all(forward.sample_weight)
+        kept = own_rows(kept_rows(rows_of_all(loss), weights, self.share), loss)
+        left = sum_over_replicas(ops.sum(ops.where(kept, forward.sample_weight, 0.0)))
         scale = ops.where(kept, 1.0 / ops.maximum(left, 1e-12), 0.0)
         forward = replace(forward, sample_weight=scale * forward.sample_weight)
         found = self.bound.compute(forward)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.backend import own_seeds
+from keras_vae.backend import own_seeds, part_seeds
 from keras_vae.backend.keras_internals import flatten_layers, seed_generators
 from keras_vae.saving.seeded_layer import SeededLayer, set_state
 
@@ -15,8 +15,9 @@ _NAMES = ("row_order", "seed_states")
 
 
 def own(vae: keras.Model) -> None:
-    """Lets each of the user's random layers draw from its own seed."""
+    """Lets each of the user's random layers draw from its own seed, and each replica apart."""
     own_seeds(_generators(vae))
+    part_seeds([g for layer in flatten_layers(vae) for g in seed_generators(layer)])
 
 
 def save(vae: keras.Model, store) -> None:

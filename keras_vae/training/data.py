@@ -205,6 +205,11 @@ class TrainingData:
         weights = self.sample_weight
         return n if weights is None else int(np.count_nonzero(weights[:n]))
 
+    def first_row(self) -> tuple:
+        """Returns the first row as Keras takes it, see `part`."""
+        named = self.first.by_name()
+        return packed(named, (array[:1] for array in named.values()))
+
     def part(self, start: int | None = None, stop: int | None = None) -> tuple:
         """Returns rows as Keras takes them: `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
         return packed(self.names, (array[start:stop] for array in self.arrays))

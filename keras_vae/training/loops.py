@@ -75,7 +75,7 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
         changed["validation_steps"] = None
     elif plan.validation_data is not None:
         size = plan.rows_per_validation_step
-        changed["validation_data"] = row_order.for_keras(plan.validation_data, size)
+        changed["validation_data"] = row_order.for_keras(vae, plan.validation_data, size)
         changed["validation_batch_size"] = size
     changed["callbacks"] = _callbacks(vae, plan, train_loop, test_loop, add_history=True)
     with _in_place_of_steps(vae, train_loop, test_loop):
@@ -123,9 +123,11 @@ def evaluate(
     options = {"verbose": plan.verbose, "callbacks": plan.callbacks, "return_dict": return_dict}
     looked_at = dataclasses.replace(plan, validation_data=data)
     if not applies(vae, data, looked_at):
-        x, y, weights = row_order.for_keras(data, plan.rows_per_step)
+        x, y, weights = row_order.for_keras(vae, data, plan.rows_per_step)
         options |= {"sample_weight": weights, "steps": plan.validation_steps}
-        return keras.Model.evaluate(vae, x, y, plan.batch_size, **options)
+        is_share = isinstance(x, row_order.Batches) and x.share is not None
+        with backend.around_keras(vae, data.first_row(), is_share):
+            return keras.Model.evaluate(vae, x, y, plan.batch_size, **options)
     loop = _validation_loop(vae, data, looked_at, None)
     options["callbacks"] = _callbacks(vae, plan, loop, loop)
     with _in_place_of_steps(vae, vae.train_function, loop):

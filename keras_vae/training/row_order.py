@@ -12,6 +12,7 @@ from keras_vae.reading.batch import packed
 from keras_vae.reading.lazy_rows import LazyRows
 from keras_vae.training.data import TrainingData
 from keras_vae.training.fit_plan import FitPlan
+from keras_vae.training.shares import Share, packed_share, with_weights
 
 
 class RowOrder:
@@ -107,9 +108,16 @@ class Batches(keras.utils.PyDataset):
     """Batches of arrays or `LazyRows`, with the rows in the order that `order` holds."""
 
     def __init__(
-        self, data: TrainingData, batch_size: int, start: int = 0, stop: int | None = None
+        self,
+        data: TrainingData,
+        batch_size: int,
+        start: int = 0,
+        stop: int | None = None,
+        share: Share | None = None,
     ):
         super().__init__()
+        self.share = share
+        data = data if share is None else with_weights(data)
         self.names = data.names
         self.arrays = tuple(a if _is_lazy(a) else backend.as_floatx(a) for a in data.arrays)
         self.batch_size = batch_size
@@ -120,10 +128,22 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        # What is x and target at once is read once.
-        read = {id(array): array for array in self.arrays}
-        read = {key: backend.as_floatx(array[rows]) for key, array in read.items()}
-        return packed(self.names, (read[id(array)] for array in self.arrays))
+        if self.share is None:
+            return packed(self.names, self._read(rows))
+        rows, is_filler = self.share.rows(rows, self.batch_size)
+        return packed_share(self.names, self._read(rows), is_filler)
+
+    def _read(self, rows):
+        read: dict[int, np.ndarray] = {}
+        arrays = []
+        for array in self.arrays:
+            # What is x and target at once is read once, and not given twice: TensorFlow takes
+            # the memory as it is, and may write into it.
+            known = read.get(id(array))
+            taken = backend.as_floatx(array[rows]) if known is None else known.copy()
+            read[id(array)] = taken
+            arrays.append(taken)
+        return arrays
 
 
 class NumberedInOrder(keras.utils.PyDataset):
@@ -146,13 +166,14 @@ def _is_lazy(array):
     return isinstance(array, LazyRows)
 
 
-def for_keras(data: TrainingData, batch_size: int) -> tuple:
-    """Returns x, y and sample weights as Keras takes them: `LazyRows` as batches."""
+def for_keras(vae, data: TrainingData, batch_size: int) -> tuple:
+    """Returns x, y and sample weights as Keras takes them: as batches what is lazy or shared."""
     if not data.has_rows:
         return data.x, None, None
-    if not data.is_lazy:
+    share = Share.of(vae, data, batch_size, len(data.x))
+    if not data.is_lazy and share is None:
         return keras.utils.unpack_x_y_sample_weight(data.part())
-    return Batches(data, batch_size), None, None
+    return Batches(data, batch_size, share=share), None, None
 
 
 def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
@@ -160,28 +181,43 @@ def fit(vae, data: TrainingData, plan: FitPlan) -> keras.callbacks.History:
     changed: dict[str, Any] = {"validation_split": 0.0}
     if plan.validation_data is not None:
         size = plan.rows_per_validation_step
-        changed["validation_data"] = for_keras(plan.validation_data, size)
+        changed["validation_data"] = for_keras(vae, plan.validation_data, size)
+    is_shared = data.has_rows and backend.shares(vae) is not None
     ordered = plan.steps_per_epoch is None and not _is_list(plan.callbacks)
     if _is_numbered(data.x) and plan.shuffle is True and ordered:
         batches = NumberedInOrder(data.x)
-        return keras.Model.fit(
-            vae, batches, **plan.for_keras(**changed, **_in_order(plan, batches))
-        )
-    if not data.is_lazy and (plan.shuffle is not True or not can_be_ordered(vae, data, plan)):
+        options = plan.for_keras(**changed, **_in_order(plan, batches))
+        with backend.around_keras(vae, data.first_row(), is_shared):
+            return keras.Model.fit(vae, batches, **options)
+    can_shuffle = plan.shuffle is True and can_be_ordered(vae, data, plan)
+    if not (data.is_lazy or is_shared or can_shuffle):
         changed["validation_split"] = plan.validation_split
-        x, y, weights = for_keras(data, plan.rows_per_step)
-        return keras.Model.fit(vae, x, y, sample_weight=weights, **plan.for_keras(**changed))
+        x, y, weights = for_keras(vae, data, plan.rows_per_step)
+        with backend.around_keras(vae, data.first_row(), is_shared):
+            return keras.Model.fit(vae, x, y, sample_weight=weights, **plan.for_keras(**changed))
     n = None
     if plan.splits:
         n = data.n_training_rows(plan.validation_split)
-        held_out = Batches(data, plan.rows_per_validation_step, start=n)
-        changed["validation_data"] = (held_out,) if data.is_lazy else data.part(start=n)
-    batches = Batches(data, plan.rows_per_step, stop=n)
+        size = plan.rows_per_validation_step
+        share = Share.of(vae, data, size, len(data.x) - n)
+        held_out = Batches(data, size, start=n, share=share)
+        changed["validation_data"] = (
+            (held_out,) if data.is_lazy or is_shared else data.part(start=n)
+        )
+    n_rows = data.n_training_rows(plan.validation_split if plan.splits else 0.0)
+    share = Share.of(vae, data, plan.rows_per_step, n_rows)
+    batches = Batches(data, plan.rows_per_step, stop=n, share=share)
+    if plan.shuffle and not ordered and backend.process(vae)[1] > 1:
+        raise ValueError(
+            "With several processes, steps_per_epoch goes with shuffle=False: Keras would draw "
+            "another order of the batches in each."
+        )
     if plan.shuffle is True and ordered:
         changed |= _in_order(plan, batches, Balance.of(data, plan))
     # Otherwise Keras draws the order of the batches.
     changed |= {"batch_size": None, "validation_batch_size": plan.rows_per_validation_step}
-    return keras.Model.fit(vae, batches, **plan.for_keras(**changed))
+    with backend.around_keras(vae, data.first_row(), is_shared):
+        return keras.Model.fit(vae, batches, **plan.for_keras(**changed))
 
 
 def _in_order(plan, batches, balance=None):
@@ -196,12 +232,7 @@ def _is_numbered(x):
 
 def can_be_ordered(vae, data: TrainingData, plan: FitPlan) -> bool:
     """Returns whether `fit` on arrays can choose the order of the rows."""
-    return (
-        data.in_memory
-        and plan.steps_per_epoch is None
-        and not _is_list(plan.callbacks)
-        and not backend.is_distributed(vae)
-    )
+    return data.in_memory and plan.steps_per_epoch is None and not _is_list(plan.callbacks)
 
 
 def _is_list(callbacks):

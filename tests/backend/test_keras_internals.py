@@ -45,6 +45,22 @@ def test_models_and_optimizers(model):
         assert not keras_internals.is_state_elsewhere(model)
 
 
+def test_what_several_processes_need(model, tmp_path):
+    assert keras_internals.initial_epoch(model) == 0
+    keras_internals.set_initial_epoch(model, 3)
+    assert keras_internals.initial_epoch(model) == 3
+    callback = keras.callbacks.BackupAndRestore(tmp_path)
+    keras_internals.only_restores(callback)
+    callback.set_model(model)
+    callback.on_epoch_end(0)
+    assert [path.name for path in tmp_path.iterdir()] == ["latest.weights.h5"]
+    callback.on_train_end()
+    assert tmp_path.exists()
+    if keras.backend.backend() == "tensorflow":
+        with keras_internals.without_symbolic_build(model):
+            model.fit(keras.ops.zeros((1, 3)), keras.ops.zeros((1, 2)), verbose=0)
+
+
 def test_modules_and_keywords():
     assert keras.layers.Dense.__module__.startswith(keras_internals.LAYERS)
     assert keras.Sequential.__module__.startswith(keras_internals.MODELS)
