@@ -19,10 +19,9 @@ if NAME not in ("tensorflow", "jax", "torch"):
     )
 _chosen = importlib.import_module(f"keras_vae.backend.{NAME}")
 
-OPENS_STREAMS_ONCE_MORE = _chosen.OPENS_STREAMS_ONCE_MORE
-COMPILES_LOOPS = _chosen.COMPILES_LOOPS
 COMPILES_EACH_SHAPE = _chosen.COMPILES_EACH_SHAPE
 COMPILES_LOOPS = _chosen.COMPILES_LOOPS
+OPENS_STREAMS_ONCE_MORE = _chosen.OPENS_STREAMS_ONCE_MORE
 around_keras = _chosen.around_keras
 as_in_chief = _chosen.as_in_chief
 before_updates = _chosen.before_updates

@@ -64,7 +64,7 @@ def shared_step(model: keras.Model) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
-def logs_of_step(logs: dict) -> dict:
+def logs_of_step(logs) -> dict:
     """Returns the logs of a step as Keras reduces them over devices."""
     if _replica() is None or process()[1] == 1:
         return logs

@@ -60,7 +60,7 @@ def shared_step(model: keras.Model) -> Iterator[None]:
     if n_processes() == 1:
         yield
         return
-    token, optimizer = _is_shared.set(True), getattr(model, "optimizer", None)
+    token, optimizer = _is_shared.set(True), model.optimizer if model.compiled else None
     if optimizer is not None:
         # Keras's step gives it the gradients: there is no other place between the two.
         optimizer.apply = functools.partial(_apply_sums, model, optimizer)
@@ -100,7 +100,7 @@ def _sum_in_place(tensors):
         tensor.copy_(part.reshape(tensor.shape))
 
 
-def logs_of_step(logs: dict) -> dict:
+def logs_of_step(logs) -> dict:
     return logs
 
 

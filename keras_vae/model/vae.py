@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_vae import backend, conditions, encoders, likelihoods, priors
+from keras_vae.backend.replicas import share_of_batch
 from keras_vae.model.classification import Classification
 from keras_vae.model.compiled_inference import CompiledInference
 from keras_vae.model.connect import check_parts, check_regularizer, connect
@@ -16,7 +17,6 @@ from keras_vae.model.inference import Inference
 from keras_vae.model.judging import Judging
 from keras_vae.model.prior_fitting import PriorFitting
 from keras_vae.model.saving import Saving
-from keras_vae.numerics.replicas import share_of_batch
 from keras_vae.numerics.weighted_mean import weighted_mean
 from keras_vae.objectives import loss_weight
 from keras_vae.objectives.from_arguments import from_arguments

@@ -4,7 +4,7 @@ import math
 
 from keras import ops
 
-from keras_vae.numerics.replicas import own_rows, rows_of_all
+from keras_vae.backend.replicas import own_rows, rows_of_all
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.forward import Forward
 from keras_vae.objectives.loss_part import check_has

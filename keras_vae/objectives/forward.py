@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_vae.backend import num_replicas
+from keras_vae.backend.replicas import rows_of_all
 from keras_vae.conditions import NOTHING, Given
-from keras_vae.numerics.replicas import rows_of_all
 from keras_vae.objectives.terms import kl_divergence, per_sample
 from keras_vae.typing import Tensor
 

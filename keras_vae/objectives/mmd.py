@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_vae.numerics.replicas import rows_of_all
+from keras_vae.backend.replicas import rows_of_all
 from keras_vae.objectives.kernels import KERNELS, maximum_mean_discrepancy
 from keras_vae.objectives.loss_weight import Weight
 from keras_vae.objectives.penalty import Penalty

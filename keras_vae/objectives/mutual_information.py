@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
+from keras_vae.backend.replicas import own_rows, rows_of_all
 from keras_vae.backend.second_pass import second_pass
-from keras_vae.numerics.replicas import own_rows, rows_of_all
 from keras_vae.objectives.critics import critic, one_draw, score
 from keras_vae.objectives.loss_weight import Weight
 from keras_vae.objectives.penalty import Penalty

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_vae import objectives
 from keras_vae.backend import sum_over_replicas
-from keras_vae.numerics.replicas import own_rows, rows_of_all
+from keras_vae.backend.replicas import own_rows, rows_of_all
 from keras_vae.objectives.base import Objective
 from keras_vae.objectives.classifying import Classifying
 from keras_vae.objectives.forward import Forward

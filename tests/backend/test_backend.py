@@ -17,7 +17,7 @@ def face(name):
     Read, not imported, as a user has one of the three installed.
     """
     found = {}
-    for file in (FOLDER / f"{name}_loop.py", FOLDER / f"{name}.py"):
+    for file in (FOLDER / f"{name}{part}.py" for part in ("_loop", "_processes", "")):
         for node in ast.parse(file.read_text()).body if file.exists() else ():
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 found[node.name] = ast.unparse(node.args)
