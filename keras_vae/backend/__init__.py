@@ -19,8 +19,8 @@ if NAME not in ("tensorflow", "jax", "torch"):
     )
 _chosen = importlib.import_module(f"keras_vae.backend.{NAME}")
 
-COMPILES_LOOPS = _chosen.COMPILES_LOOPS
 COMPILES_EACH_SHAPE = _chosen.COMPILES_EACH_SHAPE
+RECORDS_STEPS = _chosen.RECORDS_STEPS
 before_updates = _chosen.before_updates
 call_numbers = _chosen.call_numbers
 compile_inference = _chosen.compile_inference
@@ -36,13 +36,16 @@ normal = _chosen.normal
 num_replicas = _chosen.num_replicas
 own_seeds = _chosen.own_seeds
 scope = _chosen.scope
+strided_convolution = _chosen.strided_convolution
+strided_convolution_transpose = _chosen.strided_convolution_transpose
 synchronizer = _chosen.synchronizer
 to_device = _chosen.to_device
+without_gradients = _chosen.without_gradients
 
 __all__ = [
     "COMPILES_EACH_SHAPE",
-    "COMPILES_LOOPS",
     "NAME",
+    "RECORDS_STEPS",
     "as_floatx",
     "before_updates",
     "call_numbers",
@@ -63,8 +66,11 @@ __all__ = [
     "own_seeds",
     "rows_of",
     "scope",
+    "strided_convolution",
+    "strided_convolution_transpose",
     "synchronizer",
     "to_device",
+    "without_gradients",
 ]
 
 

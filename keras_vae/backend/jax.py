@@ -11,15 +11,24 @@ from jax.extend.core import jaxpr_as_fun
 from keras import ops
 
 from keras_vae.backend import memory
-from keras_vae.backend.jax_loop import call_numbers, compiled_loop, is_cpu, to_device
+from keras_vae.backend.jax_loop import (
+    call_numbers,
+    compiled_loop,
+    is_cpu,
+    to_device,
+    without_gradients,
+)
 from keras_vae.backend.keras_internals import is_state_elsewhere, stored_value
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
-__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device"]
+__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "without_gradients"]
 
-COMPILES_LOOPS = True
+RECORDS_STEPS = False
 COMPILES_EACH_SHAPE = True
+
+strided_convolution = None
+strided_convolution_transpose = None
 
 
 def num_replicas() -> int:

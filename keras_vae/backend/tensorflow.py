@@ -10,16 +10,27 @@ import tensorflow as tf
 
 from keras_vae.backend import memory
 from keras_vae.backend.keras_internals import distribution_strategy
-from keras_vae.backend.tensorflow_loop import call_numbers, compiled_loop, is_cpu, to_device
+from keras_vae.backend.tensorflow_loop import (
+    call_numbers,
+    compiled_loop,
+    is_cpu,
+    to_device,
+    without_gradients,
+)
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
-__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device"]
+__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "without_gradients"]
 
-# Whether many steps can be compiled into one loop.
-COMPILES_LOOPS = True
+# Whether a loop replays a step that was recorded, where it pays off, and compiles nothing.
+RECORDS_STEPS = False
 # Whether a compiled function takes batches of one size only, as all that XLA compiles.
 COMPILES_EACH_SHAPE = False
+
+# Functions of images, a kernel, a bias and the padding of height and width, each before and
+# after: a convolution of stride 2, and a transposed one. `None`: Keras's are as good.
+strided_convolution = None
+strided_convolution_transpose = None
 
 
 def num_replicas() -> int:

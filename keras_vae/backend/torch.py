@@ -9,16 +9,32 @@ from keras import ops
 
 from keras_vae.backend import memory
 from keras_vae.backend.keras_internals import has_seed, set_seed
+from keras_vae.backend.torch_convolution import (
+    strided_convolution,
+    strided_convolution_transpose,
+)
+from keras_vae.backend.torch_loop import (
+    call_numbers,
+    compiled_loop,
+    is_cpu,
+    to_device,
+    without_gradients,
+)
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
-# torch runs operation by operation: there is no loop to compile.
-COMPILES_LOOPS = False
+__all__ = [
+    "call_numbers",
+    "compiled_loop",
+    "is_cpu",
+    "strided_convolution",
+    "strided_convolution_transpose",
+    "to_device",
+    "without_gradients",
+]
+
+RECORDS_STEPS = True
 COMPILES_EACH_SHAPE = False
-
-
-def is_cpu() -> bool:
-    return not torch.cuda.is_available()
 
 
 def num_replicas() -> int:
@@ -78,10 +94,3 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
 
 def free_memory() -> int:
     return memory.free_in_machine() if is_cpu() else memory.UNKNOWN
-
-
-def _no_loop(*args, **kwargs):
-    raise NotImplementedError("torch has no loop to compile: COMPILES_LOOPS is False.")
-
-
-compiled_loop = to_device = call_numbers = _no_loop
