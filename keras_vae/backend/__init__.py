@@ -20,10 +20,10 @@ if NAME not in ("tensorflow", "jax", "torch"):
 _chosen = importlib.import_module(f"keras_vae.backend.{NAME}")
 
 COMPILES_EACH_SHAPE = _chosen.COMPILES_EACH_SHAPE
-COMPILES_LOOPS = _chosen.COMPILES_LOOPS
 OPENS_STREAMS_ONCE_MORE = _chosen.OPENS_STREAMS_ONCE_MORE
 around_keras = _chosen.around_keras
 as_in_chief = _chosen.as_in_chief
+RECORDS_STEPS = _chosen.RECORDS_STEPS
 before_updates = _chosen.before_updates
 call_numbers = _chosen.call_numbers
 check_can_share = _chosen.check_can_share
@@ -52,12 +52,17 @@ sum_over_replicas = _chosen.sum_over_replicas
 synchronizer = _chosen.synchronizer
 to_device = _chosen.to_device
 wait_for = _chosen.wait_for
+strided_convolution = _chosen.strided_convolution
+strided_convolution_transpose = _chosen.strided_convolution_transpose
+synchronizer = _chosen.synchronizer
+to_device = _chosen.to_device
+without_gradients = _chosen.without_gradients
 
 __all__ = [
     "COMPILES_EACH_SHAPE",
-    "COMPILES_LOOPS",
     "NAME",
     "OPENS_STREAMS_ONCE_MORE",
+    "RECORDS_STEPS",
     "around_keras",
     "as_floatx",
     "as_in_chief",
@@ -89,10 +94,13 @@ __all__ = [
     "scope",
     "shared_step",
     "shares",
+    "strided_convolution",
+    "strided_convolution_transpose",
     "sum_over_replicas",
     "synchronizer",
     "to_device",
     "wait_for",
+    "without_gradients",
 ]
 
 

@@ -18,16 +18,20 @@ from keras_vae.backend.jax_loop import (
     is_cpu,
     to_device,
     wait_for,
+    without_gradients,
 )
 from keras_vae.backend.keras_internals import is_state_elsewhere, stored_value
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
-__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for"]
+__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for", "without_gradients"]
 
-COMPILES_LOOPS = True
+RECORDS_STEPS = False
 COMPILES_EACH_SHAPE = True
 OPENS_STREAMS_ONCE_MORE = False
+
+strided_convolution = None
+strided_convolution_transpose = None
 
 
 def num_replicas() -> int:

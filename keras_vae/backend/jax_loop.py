@@ -24,6 +24,11 @@ def to_device(array: np.ndarray) -> np.ndarray | jax.Array:
     return array if is_cpu() else jax.device_put(array)
 
 
+def without_gradients(step: Callable) -> Callable:
+    """Returns the step, which makes nothing ready for gradients."""
+    return step
+
+
 def call_numbers(n: int) -> np.ndarray:
     """Returns the numbers 0 to n - 1 as data for Keras, one a batch of size 1."""
     return np.arange(n)
@@ -35,7 +40,7 @@ def wait_for(logs: dict) -> None:
 
 
 def compiled_loop(
-    model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool
+    model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool, pays_off: bool
 ) -> tuple[Callable, Callable]:
     """Compiles steps over rows of data that lies on the device.
 
@@ -44,6 +49,7 @@ def compiled_loop(
         step: its `train_step` or `test_step`, from `(state, batch)` to `(logs, state)`.
         loop_by_xla: of no meaning here, where XLA compiles all.
         update_by_xla: likewise.
+        pays_off: likewise.
 
     Returns:
         `many(state, data, rows, n_most)`, which makes a step over each row of

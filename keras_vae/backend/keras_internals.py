@@ -177,6 +177,64 @@ def distribution_strategy(optimizer: keras.optimizers.Optimizer) -> Any:
     return getattr(optimizer, "_distribution_strategy", None)  # not on other backends
 
 
+def loss_tracker(model: keras.Model) -> keras.metrics.Metric:
+    """Returns the metric in which Keras itself follows the loss of a compiled model."""
+    return private(model, "_loss_tracker")
+
+
+def has_own_adam_update(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Returns whether an optimizer updates weights by Keras's Adam, on torch."""
+    from keras.src.backend.torch.optimizers.torch_adam import Adam
+
+    is_adam = isinstance(optimizer, Adam)
+    return is_adam and type(optimizer)._parallel_update_step is Adam._parallel_update_step
+
+
+def own_update(optimizer: keras.optimizers.Optimizer) -> Callable:
+    """Returns what updates weights on torch, a function `(grads, variables, learning_rate)`."""
+    return private(optimizer, "_parallel_update_step")
+
+
+@contextlib.contextmanager
+def with_update(optimizer: keras.optimizers.Optimizer, update: Callable) -> Iterator[None]:
+    """Lets another function update weights than `own_update`."""
+    optimizer._parallel_update_step = update
+    try:
+        yield
+    finally:
+        del optimizer._parallel_update_step
+
+
+def given_learning_rate(optimizer: keras.optimizers.Optimizer) -> Any:
+    """Returns a variable, a schedule or a function, as the learning rate was given."""
+    return private(optimizer, "_learning_rate")
+
+
+def adam_moments(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> tuple:
+    """Returns Adam's moments of a variable, on torch, as tensors."""
+    place = private(optimizer, "_get_variable_index")(variable)
+    moments = private(optimizer, "_momentums"), private(optimizer, "_velocities")
+    return tuple(moment[place].value for moment in moments)
+
+
+class GlobalSeed:
+    """What draws without a seed go on from, as it is when this is made."""
+
+    def __init__(self):
+        from keras.src.backend.common import global_state
+        from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+        self.state, self.name = global_state, GLOBAL_SEED_GENERATOR
+        self.generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        self.value = None if self.generator is None else keras.ops.copy(self.generator.state.value)
+
+    def restore(self) -> None:
+        """Puts it back."""
+        self.state.set_global_attribute(self.name, self.generator)
+        if self.generator is not None:
+            self.generator.state.assign(self.value)
+
+
 def writes_old_format() -> bool:
     """Returns whether Keras asks for configs now to write them in its old HDF5 format."""
     from keras.src.backend.common import global_state

@@ -21,19 +21,25 @@ from keras_vae.backend.tensorflow_loop import (
     is_cpu,
     to_device,
     wait_for,
+    without_gradients,
 )
 from keras_vae.typing import Tensor
 from keras_vae.validation.arguments import plain
 
-__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for"]
+__all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for", "without_gradients"]
 
-# Whether many steps can be compiled into one loop.
-COMPILES_LOOPS = True
+# Whether a loop replays a step that was recorded, where it pays off, and compiles nothing.
+RECORDS_STEPS = False
 # Whether a compiled function takes batches of one size only, as all that XLA compiles.
 COMPILES_EACH_SHAPE = False
 # Whether Keras's own loop opens a stream once more than it reads it: a tf.data.Dataset of known
 # length after each epoch, a torch DataLoader before the first.
 OPENS_STREAMS_ONCE_MORE = True
+
+# Functions of images, a kernel, a bias and the padding of height and width, each before and
+# after: a convolution of stride 2, and a transposed one. `None`: Keras's are as good.
+strided_convolution = None
+strided_convolution_transpose = None
 
 
 def num_replicas() -> int:

@@ -18,6 +18,11 @@ def is_cpu() -> bool:
     return not tf.config.list_logical_devices("GPU")
 
 
+def without_gradients(step: Callable) -> Callable:
+    """Returns a step that makes nothing ready for gradients, as none of evaluation does."""
+    return step
+
+
 def to_device(array: np.ndarray) -> np.ndarray | tf.Tensor:
     """Returns `array` on the device, for which a CPU has nothing to do."""
     return array if is_cpu() else tf.convert_to_tensor(array)
@@ -39,7 +44,7 @@ def wait_for(logs: dict) -> None:
 
 
 def compiled_loop(
-    model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool
+    model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool, pays_off: bool
 ) -> tuple[Callable, Callable]:
     """Compiles steps over rows of data that lies on the device.
 
@@ -48,6 +53,7 @@ def compiled_loop(
         step: its `train_step` or `test_step`, from a batch to logs.
         loop_by_xla: whether XLA compiles the loop.
         update_by_xla: whether it compiles the optimizer's update, where it does not the loop.
+        pays_off: whether there are steps enough to earn what compiling takes; of meaning on torch.
 
     Returns:
         `many(data, rows, n_most)`, which makes a step over each row of `rows`,

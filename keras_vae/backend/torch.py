@@ -9,6 +9,18 @@ from keras import ops
 
 from keras_vae.backend import memory, seeds_of_replicas, torch_processes
 from keras_vae.backend.keras_internals import has_seed, set_seed
+from keras_vae.backend.torch_convolution import (
+    strided_convolution,
+    strided_convolution_transpose,
+)
+from keras_vae.backend.torch_loop import (
+    call_numbers,
+    compiled_loop,
+    is_cpu,
+    to_device,
+    wait_for,
+    without_gradients,
+)
 from keras_vae.backend.torch_processes import (
     around_keras,
     as_in_chief,
@@ -29,7 +41,10 @@ from keras_vae.validation.arguments import plain
 __all__ = [
     "around_keras",
     "as_in_chief",
+    "call_numbers",
     "check_can_share",
+    "compiled_loop",
+    "is_cpu",
     "logs_of_step",
     "metrics_of_all",
     "num_replicas",
@@ -38,17 +53,17 @@ __all__ = [
     "replica_number",
     "shared_step",
     "shares",
+    "strided_convolution",
+    "strided_convolution_transpose",
     "sum_over_replicas",
+    "to_device",
+    "wait_for",
+    "without_gradients",
 ]
 
-# torch runs operation by operation: there is no loop to compile.
-COMPILES_LOOPS = False
+RECORDS_STEPS = True
 COMPILES_EACH_SHAPE = False
 OPENS_STREAMS_ONCE_MORE = False
-
-
-def is_cpu() -> bool:
-    return not torch.cuda.is_available()
 
 
 def is_distributed(model: keras.Model) -> bool:
@@ -108,10 +123,3 @@ def compile_inference(function: Callable, model: keras.Model) -> Callable:
 
 def free_memory() -> int:
     return memory.free_in_machine() if is_cpu() else memory.UNKNOWN
-
-
-def _no_loop(*args, **kwargs):
-    raise NotImplementedError("torch has no loop to compile: COMPILES_LOOPS is False.")
-
-
-compiled_loop = to_device = call_numbers = wait_for = _no_loop

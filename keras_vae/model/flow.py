@@ -154,8 +154,11 @@ class Flow(keras.Model):
     def _split_by_class(self, inputs):
         """Returns x, and what each class gives to each of its rows, one class behind the other."""
         x = ops.convert_to_tensor(inputs["x"] if isinstance(inputs, dict) else inputs)
-        classes = np.arange(self.objective.n_classes, dtype="int32")
-        return x, self.condition.given(ops.repeat(classes, ops.shape(x)[0]))
+        n = self.objective.n_classes
+        classes = np.arange(n, dtype="int32")[:, None]
+        # Not `ops.repeat`, whose shape follows from a tensor's values on torch.
+        classes = ops.reshape(ops.broadcast_to(classes, (n, ops.shape(x)[0])), (-1,))
+        return x, self.condition.given(classes)
 
     def given_of_nobody(self) -> Given:
         """Returns what a condition gives to one row, of zeros, where only shapes count."""

@@ -1,4 +1,4 @@
-"""Convolutions of stride 2, computed as products of matrices where those are faster."""
+"""Convolutions of stride 2, computed otherwise than by Keras where that is faster."""
 
 import keras
 from keras import ops
@@ -10,7 +10,8 @@ from keras_vae.typing import Tensor
 class StridedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` of stride 2 and padding "same", which halves an image.
 
-    On JAX's CPU it is one product of matrices, see `keras_vae.backend`.
+    On JAX's CPU it is one product of matrices, on torch a convolution without copies into
+    another order of the axes, see `keras_vae.backend`.
 
     Args:
         filters: number of output channels.
@@ -26,6 +27,12 @@ class StridedConv2D(keras.layers.Conv2D):
 
     def __init__(self, filters: int, kernel_size: int, activation=None):
         super().__init__(filters, kernel_size, strides=2, padding="same", activation=activation)
+
+    def call(self, inputs) -> Tensor:
+        if backend.strided_convolution is None or self.data_format != "channels_last":
+            return super().call(inputs)
+        padding = [_same_padding(length, self.kernel_size[0]) for length in inputs.shape[1:3]]
+        return self.activation(backend.strided_convolution(inputs, *_weights(self), padding))
 
     def convolution_op(self, inputs, kernel) -> Tensor:
         if not backend.convolves_by_matrices():
@@ -56,6 +63,10 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
         super().__init__(filters, kernel_size, strides=2, padding="same", activation=activation)
 
     def call(self, inputs) -> Tensor:
+        convolve = backend.strided_convolution_transpose
+        if convolve is not None and self.data_format == "channels_last":
+            padding = [_same_padding(2 * n, self.kernel_size[0]) for n in inputs.shape[1:3]]
+            return self.activation(convolve(inputs, *_weights(self), padding))
         if not backend.convolves_by_matrices():
             return super().call(inputs)
         size, (height, width), channels = self.kernel_size[0], inputs.shape[1:3], self.filters
@@ -79,6 +90,10 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
         top, left = (_same_padding(2 * length, size)[0] for length in (height, width))
         image = image[:, top : top + 2 * height, left : left + 2 * width]
         return self.activation(image + self.bias)
+
+
+def _weights(layer):
+    return ops.convert_to_tensor(layer.kernel), ops.convert_to_tensor(layer.bias)
 
 
 def _same_padding(length, kernel_size):

@@ -88,7 +88,9 @@ class Classifying(LossPart):
 def one_hot(labels, n_classes: int) -> Tensor:
     """Returns labels as vectors, `(batch, n_classes)`, of zeros where they are unknown."""
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
-    return ops.one_hot(labels, n_classes, dtype="float32")
+    # Not `ops.one_hot`, which reads the labels on torch.
+    classes = ops.arange(n_classes, dtype="int32")
+    return ops.cast(ops.equal(ops.expand_dims(labels, -1), classes), "float32")
 
 
 def mean_over_labelled(log_q, labels, sample_weight) -> Tensor:

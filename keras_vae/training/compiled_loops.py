@@ -56,13 +56,15 @@ class CompiledLoops:
         if loop is None or pays_off != made_to_pay_off:
             # What is not compiled for its sizes serves them all.
             loop = self._loop_of_any_size(phase, names, only_filled) if not pays_off else None
-            step = self.model.train_step if phase == "train" else self.model.test_step
+            step = self.model.train_step
+            if phase == "test":
+                step = backend.without_gradients(self.model.test_step)
             if only_filled:
                 step = functools.partial(rows_of_weight_zero.left_alone, step)
             step = functools.partial(_on_packed, step, names)
             by_xla = [f(self.model) for f in (policy.loops_by_xla, policy.updates_by_xla)]
             loop = loop or backend.compiled_loop(
-                self.model, step, *(pays_off and choice for choice in by_xla)
+                self.model, step, *(pays_off and choice for choice in by_xla), pays_off
             )
             self.made[key] = loop, pays_off
         if len(self.made) > _MAX_LOOPS:

@@ -60,8 +60,9 @@ class DeviceLoop:
     def __call__(self, *args):
         """Takes JAX's state, if any, and an iterator of call numbers; returns what a step does."""
         *state, iterator = args
-        (number,) = keras.tree.flatten(next(iterator))
-        number = int(np.squeeze(number))
+        # A list of batches on torch.
+        (number,) = keras.tree.flatten(next(iter(iterator)))
+        number = int(np.squeeze(keras.ops.convert_to_numpy(number)))
         if number == 0:
             self.order = np.asarray(next(self.orders), "int32")
         size = self.steps_per_call * self.batch_size

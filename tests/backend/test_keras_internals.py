@@ -61,6 +61,28 @@ def test_what_several_processes_need(model, tmp_path):
             model.fit(keras.ops.zeros((1, 3)), keras.ops.zeros((1, 2)), verbose=0)
 
 
+def test_what_the_tape_of_torch_needs(model):
+    assert keras_internals.loss_tracker(model).name == "loss"
+    assert keras_internals.given_learning_rate(model.optimizer) is model.optimizer.learning_rate
+    seed = keras_internals.GlobalSeed()
+    drawn = keras.random.normal((3,))
+    seed.restore()
+    same = keras.ops.convert_to_numpy(drawn) == keras.ops.convert_to_numpy(
+        keras.random.normal((3,))
+    )
+    assert seed.generator is None or same.all()
+    if keras.backend.backend() != "torch":
+        return
+    model.optimizer.build(model.trainable_variables)
+    assert keras_internals.has_own_adam_update(model.optimizer)
+    moments = keras_internals.adam_moments(model.optimizer, model.trainable_variables[0])
+    assert [m.shape for m in moments] == [model.trainable_variables[0].shape] * 2
+    own = keras_internals.own_update(model.optimizer)
+    with keras_internals.with_update(model.optimizer, print):
+        assert keras_internals.own_update(model.optimizer) is print
+    assert keras_internals.own_update(model.optimizer) == own
+
+
 def test_modules_and_keywords():
     assert keras.layers.Dense.__module__.startswith(keras_internals.LAYERS)
     assert keras.Sequential.__module__.startswith(keras_internals.MODELS)

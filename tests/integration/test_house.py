@@ -32,6 +32,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What handles foreign objects: users' data, networks, callbacks and optimizers, and Keras.
 FOREIGN = {
     "backend/keras_internals.py",
+    "backend/torch_tape/marks.py",
     "conditions/two_inputs.py",
     "cli/app.py",
     "encoders/base.py",

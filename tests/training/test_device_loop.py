@@ -8,7 +8,6 @@ from helpers import assert_close, assert_same_logs, make_vae
 import keras_vae as kv
 
 BACKEND = keras.backend.backend()
-needs_loop = pytest.mark.skipif(BACKEND == "torch", reason="torch has no compiled loop")
 
 
 def run(on, x, calls=None, compile_kwargs=None, fit_kwargs=None, **parts):
@@ -42,7 +41,6 @@ def weights(x):
     return np.random.default_rng(0).random(len(x)).astype("float32")
 
 
-@needs_loop
 @pytest.mark.parametrize(
     "fit_kwargs",
     [
@@ -57,13 +55,11 @@ def test_the_loop_gives_the_run_of_keras(x, fit_kwargs):
     assert_same_runs(x, fit_kwargs=fit_kwargs)
 
 
-@needs_loop
 @pytest.mark.xla
 def test_the_default_compiler_gives_the_run_of_keras(x):
     assert_same_runs(x, rtol=5e-4, compile_kwargs={}, fit_kwargs={"validation_split": 0.2})
 
 
-@needs_loop
 def test_targets_weights_and_validation_data(x, weights):
     noisy = np.clip(x + 0.1, 0.0, 1.0).astype("float64")
     kwargs = {"y": x, "sample_weight": weights}
@@ -72,7 +68,6 @@ def test_targets_weights_and_validation_data(x, weights):
     assert_same_runs(x, fit_kwargs=weighted)
 
 
-@needs_loop
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -88,7 +83,6 @@ def test_optimizers(x, optimizer):
     assert_same_runs(x, optimizer=optimizer)
 
 
-@needs_loop
 def test_metrics_schedules_and_objectives_with_state(x):
     assert_same_runs(
         x,
@@ -100,10 +94,10 @@ def test_metrics_schedules_and_objectives_with_state(x):
     assert_same_runs(x, objective="beta_tc_vae", prior=lambda: kv.priors.GaussianMixture(3))
 
 
-@needs_loop
 def test_a_network_that_takes_the_batch_as_one_and_a_small_last_batch(x):
     def encoder():
-        layers = [keras.layers.Dense(8), keras.layers.BatchNormalization()]
+        # A bias would be centred away: its gradient is rounding alone, of which Adam makes steps.
+        layers = [keras.layers.Dense(8, use_bias=False), keras.layers.BatchNormalization()]
         return kv.VariationalEncoder(3, keras.Sequential(layers))
 
     assert_same_runs(
@@ -113,7 +107,6 @@ def test_a_network_that_takes_the_batch_as_one_and_a_small_last_batch(x):
     )
 
 
-@needs_loop
 def test_mixed_precision(x):
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -122,7 +115,6 @@ def test_mixed_precision(x):
         keras.config.set_dtype_policy("float32")
 
 
-@needs_loop
 def test_evaluate_is_that_of_keras(x, weights):
     logs = []
     for on in (True, False):
@@ -135,7 +127,6 @@ def test_evaluate_is_that_of_keras(x, weights):
         assert_same_logs(mine, expected, rtol=1e-5)
 
 
-@needs_loop
 def test_epoch_callbacks_act_as_in_keras(x, tmp_path):
     stopped = [
         run(on, x, calls=[keras.callbacks.EarlyStopping("loss", min_delta=1e6)],

@@ -13,7 +13,6 @@ import keras_vae as kv
 from keras_vae.training import last_batch, policy
 
 BACKEND = keras.backend.backend()
-needs_loop = pytest.mark.skipif(BACKEND == "torch", reason="torch has no compiled loop")
 needs_jax = pytest.mark.skipif(BACKEND != "jax", reason="only JAX compiles each size")
 SIZES = [200 + 37 * i for i in range(8)]
 
@@ -93,7 +92,6 @@ def test_no_size_of_the_data_is_compiled_anew_on_jax():
         assert compiled, "What is counted is not what JAX compiles."
 
 
-@needs_loop
 def test_few_sizes_of_a_batch_are_kept():
     vae = make_vae(compile_kwargs={"device_loop": True})
     loops = []

@@ -1,0 +1,10 @@
+"""A step of torch as a tape: recorded once, cleaned up, and replayed on the variables in place.
+
+The files in the order in which they come into play: marks.py (what a tape takes for granted),
+record.py (the recording, by draws.py, fused_adam.py, clean_up.py and source.py), check.py
+(the first step twice), recorded_step.py (when to record, and when not).
+"""
+
+from keras_vae.backend.torch_tape.recorded_step import RecordedStep
+
+__all__ = ["RecordedStep"]

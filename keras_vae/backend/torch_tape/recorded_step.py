@@ -1,0 +1,70 @@
+"""When a step is recorded, and what is done where that fails."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import keras
+
+from keras_vae.backend.torch_tape.check import first_step
+from keras_vae.backend.torch_tape.errors import CannotRecordError
+from keras_vae.backend.torch_tape.marks import marks
+from keras_vae.backend.torch_tape.record import Tape, record
+from keras_vae.backend.torch_tape.state import State
+
+# A recording takes as long as it saves in so many steps.
+_STEPS_TO_EARN = 100
+
+
+class RecordedStep:
+    """A step of one size of a batch: replayed where a tape does the same, else made as it is.
+
+    Args:
+        model: the compiled model.
+        step: from the arrays of a batch to logs.
+    """
+
+    def __init__(self, model: keras.Model, step: Callable):
+        self.model, self.step = model, step
+        self.tape: Tape | None = None
+        self.marks: list | None = None  # after it was recorded
+        self.n_recordings = self.n_replayed = 0
+        self.failure: Exception | None = None  # why the last recording is no tape
+
+    def run(self, batches: Iterator[tuple]) -> dict:
+        """Makes a step on each batch; returns the logs of the last one."""
+        logs: dict = {}
+        if marks(self.model) != self.marks:
+            self.tape = None
+            if self.n_replayed >= _STEPS_TO_EARN * self.n_recordings:
+                logs = self._record(next(batches))
+        if self.tape is None:
+            for batch in batches:
+                logs = self.step(batch)
+            return logs
+        first = next(batches, None)
+        return logs if first is None else self._replay(itertools.chain([first], batches))
+
+    def _replay(self, batches):
+        logs, n_steps = self.tape.replay(batches)
+        self.n_replayed += n_steps
+        return logs
+
+    def _record(self, batch):
+        """Makes a step, and a tape of it if it can be one."""
+        self.n_recordings += 1
+        self.failure = None
+        state = State(self.model)
+        try:
+            tape = record(self.model, self.step, batch, state)
+        except Exception as error:  # of whatever kind: the step itself says what is wrong
+            self.failure = error
+            return self.step(batch)
+        self.marks = marks(self.model)
+        logs, agree = first_step(tape, self.step, batch, state)
+        if not agree:
+            self.failure = CannotRecordError("The tape's first step differs from Keras's.")
+        elif marks(self.model) != self.marks:
+            self.failure = CannotRecordError("The step changes what it reads from Python.")
+        else:
+            self.tape = tape
+        return logs

@@ -1,0 +1,39 @@
+"""The state of a model that a step may change."""
+
+import keras
+import torch
+
+from keras_vae.backend.keras_internals import flatten_layers, loss_tracker, stored_value
+
+
+def variables(model: keras.Model) -> list[keras.Variable]:
+    """Returns all variables of a model: weights, seeds, metrics and the optimizer's."""
+    optimizer = [] if model.optimizer is None else model.optimizer.variables
+    found = [*model.variables, *model.metrics_variables, *loss_tracker(model).variables]
+    return list({id(v): v for v in (*found, *optimizer)}.values())
+
+
+class State:
+    """The values of all variables of a model, and of tensors that its layers hold.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        held = [stored_value(v) for v in variables(model)]
+        for part in flatten_layers(model):
+            own = [*vars(part).values(), *part.buffers(recurse=False)]
+            held += [value for value in own if isinstance(value, torch.Tensor)]
+        self.tensors = [tensor.detach() for tensor in {id(t): t for t in held}.values()]
+
+    def copy(self) -> list[torch.Tensor]:
+        """Returns the values of now."""
+        return [tensor.clone() for tensor in self.tensors]
+
+    def restore(self, values: list[torch.Tensor]) -> None:
+        """Brings back what `copy` returned."""
+        self.model.zero_grad()
+        for tensor, value in zip(self.tensors, values, strict=True):
+            tensor.copy_(value)
