@@ -21,9 +21,9 @@ _chosen = importlib.import_module(f"keras_vae.backend.{NAME}")
 
 COMPILES_EACH_SHAPE = _chosen.COMPILES_EACH_SHAPE
 OPENS_STREAMS_ONCE_MORE = _chosen.OPENS_STREAMS_ONCE_MORE
+RECORDS_STEPS = _chosen.RECORDS_STEPS
 around_keras = _chosen.around_keras
 as_in_chief = _chosen.as_in_chief
-RECORDS_STEPS = _chosen.RECORDS_STEPS
 before_updates = _chosen.before_updates
 call_numbers = _chosen.call_numbers
 check_can_share = _chosen.check_can_share
@@ -48,14 +48,12 @@ replica_number = _chosen.replica_number
 scope = _chosen.scope
 shared_step = _chosen.shared_step
 shares = _chosen.shares
+strided_convolution = _chosen.strided_convolution
+strided_convolution_transpose = _chosen.strided_convolution_transpose
 sum_over_replicas = _chosen.sum_over_replicas
 synchronizer = _chosen.synchronizer
 to_device = _chosen.to_device
 wait_for = _chosen.wait_for
-strided_convolution = _chosen.strided_convolution
-strided_convolution_transpose = _chosen.strided_convolution_transpose
-synchronizer = _chosen.synchronizer
-to_device = _chosen.to_device
 without_gradients = _chosen.without_gradients
 
 __all__ = [

@@ -26,7 +26,7 @@ def call_numbers(n: int) -> np.ndarray:
 
 
 def wait_for(logs: dict) -> None:
-    """Returns when the steps that give these logs are made, which they are here."""
+    """Returns at once: the steps are made."""
 
 
 def compiled_loop(

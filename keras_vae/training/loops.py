@@ -48,7 +48,7 @@ def applies(vae, data: TrainingData, plan: FitPlan) -> bool:
 
 def _reads(data, n_epochs, n_steps):
     if not data.in_memory:
-        return not backend.RECORDS_STEPS and stream_loop.reads(data, n_epochs, n_steps)
+        return stream_loop.reads(data, n_epochs, n_steps)
     fits = sum(array.nbytes for array in data.arrays) <= backend.free_memory() / 2
     return n_steps is None and fits
 

@@ -141,6 +141,8 @@ def reads(data: TrainingData, n_epochs: int, n_steps: int | None) -> bool:
         n_epochs: how many epochs it serves.
         n_steps: steps of each, `None` for all.
     """
+    if backend.RECORDS_STEPS:
+        return False  # Keras's epochs on torch do not end where a call has no step
     if data.has_rows:
         return not data.in_memory and n_steps is None
     if isinstance(data.x, keras.utils.PyDataset) and data.x.use_multiprocessing:

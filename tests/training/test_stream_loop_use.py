@@ -14,7 +14,9 @@ from helpers import make_vae
 from keras_vae.training import device_loop
 
 BACKEND = keras.backend.backend()
-needs_loop = pytest.mark.skipif(BACKEND == "torch", reason="torch has no compiled loop")
+needs_loop = pytest.mark.skipif(
+    BACKEND == "torch", reason="Streams are for Keras's own loop there."
+)
 
 
 @pytest.fixture(scope="module")
