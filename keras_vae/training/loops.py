@@ -13,7 +13,6 @@ import keras
 
 from keras_vae import backend
 from keras_vae.backend.keras_internals import flatten_layers, symbolic_build
-from keras_vae.reading.batch import packed
 from keras_vae.training import device_loop, policy, row_order, stream_loop
 from keras_vae.training.data import TrainingData
 from keras_vae.training.device_loop import DeviceRows
@@ -23,10 +22,8 @@ from keras_vae.training.step_callbacks import StepCallbacks, needs_each_batch
 
 def build(vae, data: TrainingData) -> None:
     """Makes what Keras makes of the first batch, which a loop does not show it."""
-    if not vae.compiled or backend.is_distributed(vae):
-        return
-    first = data.first.by_name()
-    symbolic_build(vae, data.part(stop=1) if data.has_rows else packed(first, first.values()))
+    if vae.compiled and not backend.is_distributed(vae):
+        symbolic_build(vae, data.first_row())
 
 
 def applies(vae, data: TrainingData, plan: FitPlan) -> bool:
