@@ -52,7 +52,7 @@ class Hypersphere(Row):
         vae = kv.VAE(
             kv.VariationalEncoder(d + on_sphere, kv.networks.DenseEncoder((256, 128)), posterior),
             kv.networks.DenseDecoder(784, (128, 256)),
-            prior="uniform_on_sphere" if on_sphere else None,
+            prior="uniform_on_sphere" if on_sphere else "standard_normal",
             beta=keras.optimizers.schedules.PolynomialDecay(0.0, max(warm_up, 1), 1.0),
         )
         vae.compile(keras.optimizers.Adam(1e-3))

@@ -1,6 +1,7 @@
 """Training that goes on where it was killed."""
 
 import json
+import math
 from pathlib import Path
 
 import keras
@@ -21,6 +22,29 @@ def train(vae, x, folder: Path, epochs: int, callbacks=(), **kwargs) -> None:
     backup = keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False)
     watch = [] if Stopwatch.current is None else [Stopwatch.current]
     vae.fit(x, epochs=epochs, callbacks=[*callbacks, *watch, backup], verbose=0, **kwargs)
+
+
+class Best(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the least bound on the validation set, across kills.
+
+    Args:
+        folder: of the case.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self._weights, self._value = folder / "best.weights.h5", folder / "best"
+        self._least = float(self._value.read_text()) if self._value.exists() else math.inf
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        if logs["val_negative_elbo"] < self._least:
+            self._least = logs["val_negative_elbo"]
+            self.model.save_weights(self._weights)
+            self._value.write_text(str(self._least))
+
+    def restore(self, vae) -> None:
+        """Gives a model these weights."""
+        vae.load_weights(self._weights)
 
 
 def epochs_done(folder: Path) -> int:

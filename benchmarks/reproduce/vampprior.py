@@ -40,7 +40,9 @@ class VampPrior(Row):
         vae = kv.VAE(
             kv.VariationalEncoder(40, gated(784)),
             keras.Sequential([gated(40), layers.Dense(784)]),
-            prior=kv.priors.VampPrior(pseudo_inputs=start) if case == "VampPrior" else None,
+            prior=kv.priors.VampPrior(pseudo_inputs=start)
+            if case == "VampPrior"
+            else "standard_normal",
             beta=keras.optimizers.schedules.PolynomialDecay(0.0, max(warm_up, 1), 1.0),
         )
         vae.compile(keras.optimizers.Adam(5e-4))
