@@ -17,6 +17,7 @@ import disentangling
 import hypersphere
 import importance_weighted
 import iwae
+import jobs
 import latent_size
 import sigma
 import static_mnist
@@ -34,6 +35,10 @@ ROWS: dict[str, type[Row]] = {
     "sigma": sigma.Sigma,
     "importance_weighted": importance_weighted.ImportanceWeighted,
     "latent_size": latent_size.LatentSize,
+    "labels": jobs.Labels,
+    "quadrants": jobs.Quadrants,
+    "holes": jobs.Holes,
+    "anomalies": jobs.Anomalies,
 }
 
 
