@@ -38,7 +38,8 @@ def static(path: Path | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     rng = np.random.default_rng(0)
     x, x_test = (binarized(images, rng) for images in intensities(path))
-    return x[:50_000], x[50_000:], x_test
+    n = len(x) * 5 // 6
+    return x[:n], x[n:], x_test
 
 
 class Dynamic(keras.utils.PyDataset):

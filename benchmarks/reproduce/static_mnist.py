@@ -1,4 +1,4 @@
-"""The plain VAE on static MNIST: pythae's reproduction, which the first row repeats."""
+"""The plain VAE on static MNIST: pythae's reproduction, and the same with wider networks."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -7,27 +7,33 @@ import digits
 import independent
 import keras
 import numpy as np
+from keras import layers
 from row import Column, Row
 from training import Best, stepwise, train
+from vampprior import gated
 
 import keras_vae as kv
 
 BATCH_SIZE = 100
 FALL = 10 ** (-1 / 5)  # of the learning rate
+ONE_LAYER, GATED = "400 ReLU", "gated 300-300"
 
 
 class StaticMNIST(Row):
-    """784-400-40-400-784, ReLU, 500 epochs of batches of 100, Adam(1e-4) falling at 200 and 350.
+    """A normal posterior and prior, 40 latent dimensions, batches of 100.
 
-    pythae (Chadebec, Vincent & Allassonnière, 2022), its script `reproducibility/vae.py`: 89.78 by
-    200 importance samples; 89.9 in the paper it refers to. The pixels were drawn anew here. As
-    there, the epoch of the least bound on 10,000 digits for validation is the one that is judged.
+    `400 ReLU` is pythae's script `reproducibility/vae.py` (Chadebec, Vincent & Allassonnière,
+    2022): 89.78 by 200 importance samples, and 89.9 in the paper it refers to; Adam(1e-4) falling
+    at 200 and 350 of 500 epochs. `gated 300-300` has the networks of the row `vampprior`, where
+    88.56 is published by 5,000 samples; Adam(1e-3), falling to 0 along a cosine in an eighth of the
+    epochs. The pixels were drawn anew here. As in the script, the epoch of the least bound on
+    10,000 digits for validation is the one that is judged.
 
-    The weights of seed 0 are judged once more by NumPy alone, see `independent`.
+    The weights of `400 ReLU` are judged once more by NumPy alone, see `independent`.
     """
 
     columns: ClassVar = {
-        "nll": Column("NLL, nats", 2, {"VAE": 89.78}),
+        "nll": Column("NLL, nats", 2, {ONE_LAYER: 89.78, GATED: 88.56}),
         "negative_elbo": Column("-ELBO"),
         "nll_numpy": Column("NLL by NumPy"),
         "negative_elbo_numpy": Column("-ELBO by NumPy"),
@@ -35,36 +41,51 @@ class StaticMNIST(Row):
     length, whole = 500, 500
 
     def cases(self) -> list[str]:
-        return ["VAE"]
+        return [ONE_LAYER, GATED]
 
     def run(self, case: str, seed: int, folder: Path) -> dict[str, float]:
         x, x_val, x_test = digits.static(self.args.data)
-        vae = kv.VAE(
-            kv.VariationalEncoder(40, kv.networks.DenseEncoder((400,))),
-            kv.networks.DenseDecoder(784, (400,)),
-        )
-        rates = {0: 1e-4, 200: 1e-4 * FALL, 350: 1e-4 * FALL**2}
-        vae.compile(keras.optimizers.Adam(stepwise(rates, len(x) // BATCH_SIZE)))
+        vae, epochs = self.compiled(case, len(x) // BATCH_SIZE)
         best = Best(folder)
         how = {"batch_size": BATCH_SIZE, "validation_data": (x_val,), "validation_batch_size": 1000}
-        train(vae, x, folder, self.args.length, [best], **how)
+        train(vae, x, folder, epochs, [best], **how)
         best.restore(vae)
         draws = self.args.draws or 200
         found = {
             "nll": -float(vae.log_likelihood(x_test, draws, seed=0).log_likelihood.mean()),
             "negative_elbo": negative_elbo(vae, x_test),
         }
-        if seed == 0:
+        if case == ONE_LAYER:
             nll, bound = independent.of_weights(vae.get_weights(), x_test, draws)
             found |= {"nll_numpy": nll, "negative_elbo_numpy": bound}
         return found
 
+    def compiled(self, case: str, steps: int) -> tuple[kv.VAE, int]:
+        """Returns a case's model, for `steps` in an epoch, and its number of epochs."""
+        epochs = self.args.length
+        if case == ONE_LAYER:
+            encoder, decoder = (
+                kv.networks.DenseEncoder((400,)),
+                kv.networks.DenseDecoder(784, (400,)),
+            )
+            rate = stepwise({0: 1e-4, 200: 1e-4 * FALL, 350: 1e-4 * FALL**2}, steps)
+        else:
+            epochs = max(1, epochs // 8)
+            encoder, decoder = gated(784), keras.Sequential([gated(40), layers.Dense(784)])
+            rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
+        vae = kv.VAE(kv.VariationalEncoder(40, encoder), decoder)
+        vae.compile(keras.optimizers.Adam(rate))
+        return vae, epochs
+
     def verdict(self, figures) -> list[str]:
-        ours = figures["VAE"]
-        off = [abs(ours[name][0] - ours[f"{name}_numpy"][0]) for name in ("nll", "negative_elbo")]
+        ours = figures[ONE_LAYER]
+        off = [
+            np.abs(ours[name] - ours[f"{name}_numpy"]).max() for name in ("nll", "negative_elbo")
+        ]
+        n = [f"{(found['nll'] <= 90.1).sum()} of {len(found['nll'])}" for found in figures.values()]
         return [
-            f"NLL at most 90.1 in {(ours['nll'] <= 90.1).sum()} of {len(ours['nll'])} seeds.",
-            f"Off NumPy's: NLL {off[0]:.3f}, -ELBO {off[1]:.3f} nats.",
+            f"NLL at most 90.1: {ONE_LAYER} in {n[0]}, {GATED} in {n[1]} seeds.",
+            f"Off NumPy's at most: NLL {off[0]:.3f}, -ELBO {off[1]:.3f} nats.",
         ]
 
 
