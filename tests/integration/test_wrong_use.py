@@ -66,6 +66,7 @@ class Subclassed(keras.layers.Layer):
         return ops.sigmoid(self.dense(z))
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "decoder",
     [
