@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from command import WITHOUT_KERAS, start
-from helpers import assert_close
+from helpers import assert_close, on_one_backend
 
 from keras_vae.cli.app import run
 from keras_vae.cli.data import load_csv
@@ -48,6 +48,7 @@ def test_evaluate_gives_the_numbers_of_the_model(trained, complete, tmp_path, ca
     assert f"on {len(x)} rows of" in " ".join(shown.split())
 
 
+@on_one_backend
 def test_evaluate_takes_so_many_rows(trained, complete, tmp_path, capsys):
     file = tmp_path / "results.json"
     options = ["--rows", "10", "--draws", "0", "--json", str(file)]
@@ -59,6 +60,7 @@ def test_evaluate_takes_so_many_rows(trained, complete, tmp_path, capsys):
     assert f"on 10 of {len(np.load(complete)['x'])} rows" in shown
 
 
+@on_one_backend
 def test_evaluate_says_which_shape_it_expects(trained, tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.zeros((5, 4), "float32"))
     assert run(["evaluate", str(trained[0] / "vae.keras"), str(tmp_path / "x.npy")]) == 2
@@ -67,6 +69,7 @@ def test_evaluate_says_which_shape_it_expects(trained, tmp_path, capsys):
     assert "(4,)" in error and "(3,)" in error
 
 
+@on_one_backend
 def test_what_is_exported_is_served_without_keras(trained, complete, tmp_path, capsys):
     for module in ("onnxruntime", "starlette", "uvicorn"):
         pytest.importorskip(module)

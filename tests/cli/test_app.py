@@ -6,11 +6,13 @@ import sys
 import numpy as np
 import pytest
 from command import BACKEND, WITHOUT_KERAS, finish
+from helpers import on_one_backend
 
 from keras_vae.cli.app import run
 from keras_vae.version import __version__
 
-OTHER = "jax" if BACKEND == "torch" else "torch"
+pytestmark = on_one_backend
+OTHER = "jax"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from command import BACKEND, finish
+from helpers import on_one_backend
 
 import keras_vae as kv
 from keras_vae.cli.app import run
@@ -34,6 +35,7 @@ def test_a_run_leaves_the_model_its_config_and_its_logs(trained, table):
     assert "Training on 180 samples of shape (3,), 20 more to validate" in text
 
 
+@on_one_backend
 def test_its_config_repeats_a_run_to_the_same_logs(trained, tmp_path):
     folder, _ = trained
     options = ("train", "--no-saved-model", "--config")
@@ -44,6 +46,7 @@ def test_its_config_repeats_a_run_to_the_same_logs(trained, tmp_path):
         assert (tmp_path / "second" / name).read_text() == (folder / name).read_text()
 
 
+@on_one_backend
 def test_options_override_the_config(trained, tmp_path, capsys):
     config = str(trained[0] / "config.toml")
     output = tmp_path / "run"
@@ -72,6 +75,7 @@ NEEDS = {"uniform_on_sphere": {"posterior": "von_mises_fisher"},
          "von_mises_fisher": {"prior": "uniform_on_sphere"}}  # fmt: skip
 
 
+@on_one_backend
 @pytest.mark.parametrize(("option", "name"), PARTS)
 def test_every_part_is_had_by_its_name(option, name):
     x = np.random.default_rng(0).integers(2, size=(8, 4, 4, 3)).astype("float32")
@@ -86,6 +90,7 @@ def test_every_part_is_had_by_its_name(option, name):
     assert type(part) is registry.NAMES[name]
 
 
+@on_one_backend
 def test_the_help_names_every_part(capsys):
     assert run(["train", "--help"]) == 0
     text = capsys.readouterr().out
@@ -93,6 +98,7 @@ def test_the_help_names_every_part(capsys):
         assert name in text
 
 
+@on_one_backend
 def test_networks_and_likelihood_follow_the_data():
     rng = np.random.default_rng(0)
     images = rng.random((4, 48, 48, 1)).astype("float32")

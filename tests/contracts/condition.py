@@ -78,9 +78,12 @@ class ConditionContract:
     allows_unknown = True
 
     @pytest.fixture
-    def vae(self, make, values):
-        """A model that has trained with the condition for a moment."""
-        vae = make_vae(make())
+    def vae(self, request, make, values):
+        """A model that has trained with the condition for a moment; the tests share it."""
+        return common.once(self, request, lambda: self.trained(make(), values))
+
+    def trained(self, condition, values):
+        vae = make_vae(condition)
         vae.fit(X, condition=values, epochs=2, verbose=0)
         return vae
 

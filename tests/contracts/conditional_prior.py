@@ -37,9 +37,12 @@ class ConditionalPriorContract:
     """Tests of a conditional prior; a subclass gives the fixture `make`."""
 
     @pytest.fixture
-    def vae(self, make):
-        """A model that has trained with the prior for a moment."""
-        vae = make_vae(make())
+    def vae(self, request, make):
+        """A model that has trained with the prior for a moment; the tests share it."""
+        return common.once(self, request, lambda: self.trained(make()))
+
+    def trained(self, prior):
+        vae = make_vae(prior)
         vae.fit(X, condition=C, epochs=4, verbose=0)
         return vae
 

@@ -33,9 +33,12 @@ class LikelihoodContract:
         return x  # one-hot: of bits, categories, counts and real values alike
 
     @pytest.fixture
-    def vae(self, make):
-        """A model that has trained with the likelihood for a moment."""
-        vae = common.make_vae(likelihood=make())
+    def vae(self, request, make):
+        """A model that has trained with the likelihood for a moment; the tests share it."""
+        return common.once(self, request, lambda: self.trained(make()))
+
+    def trained(self, likelihood):
+        vae = common.make_vae(likelihood=likelihood)
         vae.fit(self.data(vae), epochs=2, verbose=0)
         return vae
 

@@ -31,9 +31,12 @@ class PosteriorContract:
         return common.make_vae(prior, head, **kwargs)
 
     @pytest.fixture
-    def vae(self, make):
-        """A model that has trained with the posterior for a moment."""
-        vae = self.make_vae(make())
+    def vae(self, request, make):
+        """A model that has trained with the posterior for a moment; the tests share it."""
+        return common.once(self, request, lambda: self.trained(make()))
+
+    def trained(self, head):
+        vae = self.make_vae(head)
         vae.fit(common.data(vae), epochs=2, verbose=0)
         return vae
 

@@ -27,9 +27,11 @@ class PriorContract:
     """Tests of a prior; a subclass gives the fixture `make`."""
 
     @pytest.fixture
-    def vae(self, make):
-        """A model that has trained with the prior for a moment."""
-        prior = make()
+    def vae(self, request, make):
+        """A model that has trained with the prior for a moment; the tests share it."""
+        return common.once(self, request, lambda: self.trained(make()))
+
+    def trained(self, prior):
         vae = common.make_vae(prior, common.posterior_for(prior))
         vae.fit(common.data(vae), epochs=2, verbose=0)
         return vae
@@ -92,6 +94,8 @@ class PriorContract:
         prior = make()
         vae = common.make_vae(prior, common.posterior_for(prior))
         before = [to_numpy(w) for w in prior.trainable_weights]
+        if not before:
+            pytest.skip("it has none")
         vae.fit(common.data(vae), epochs=2, verbose=0)
         for weight, value in zip(prior.trainable_weights, before, strict=True):
             assert not np.allclose(to_numpy(weight), value, atol=1e-6), weight.path

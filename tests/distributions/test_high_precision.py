@@ -110,6 +110,7 @@ def test_log_gamma_and_its_remainder():
         assert remainder[row] == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("d", [2, 3, 10, 100, 1000])
 @pytest.mark.parametrize("kappa", [0.1, 1.0, 30.0, 1e3, 1e4])
 def test_von_mises_fisher_against_bessel_functions(d, kappa):
@@ -131,6 +132,7 @@ def test_von_mises_fisher_against_bessel_functions(d, kappa):
         assert float(to_numpy(value)[0]) == pytest.approx(float(expected), rel=1e-6, abs=3e-6)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("noise", [-5.5, -3.0, 4.0, 5.5])
 @pytest.mark.parametrize(("d", "kappa"), [(2, 1.0), (2, 1e4), (50, 1e3), (1000, 1.0)])
 def test_von_mises_fisher_draws_lie_where_their_noise_says(d, kappa, noise):

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import on_one_backend
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.linear_model import LogisticRegression
@@ -66,6 +67,7 @@ def test_same_seed_same_fit_and_the_generators_of_others_are_left_alone(transfor
     assert np.abs(other.transform(IRIS) - transformer.transform(IRIS)).max() > 0.01
 
 
+@on_one_backend
 def test_frames_in_and_out():
     frame = pd.DataFrame(IRIS, columns=["a", "b", "c", "d"])
     transformer = VAETransformer(**SMALL).set_output(transform="pandas").fit(frame)
@@ -84,6 +86,7 @@ def test_pickle(transformer, imputer):
         assert again.history_ == estimator.history_
 
 
+@on_one_backend
 def test_likelihood_of_ones_own_is_left_as_it_is():
     given = kv.likelihoods.Gaussian("per_feature")
     estimator = VAETransformer(**SMALL | {"epochs": 1}, likelihood=given)
@@ -94,6 +97,7 @@ def test_likelihood_of_ones_own_is_left_as_it_is():
     assert isinstance(pixels.vae_.likelihood, kv.likelihoods.Bernoulli)
 
 
+@on_one_backend
 def test_early_stopping_keeps_the_best_weights():
     options = {"patience": 2, "validation_fraction": 0.2, "epochs": 40, "learning_rate": 0.1}
     stopped = VAETransformer(**SMALL | options).fit(IRIS)
@@ -104,6 +108,7 @@ def test_early_stopping_keeps_the_best_weights():
         stopped.set_params(validation_fraction=1.5).fit(IRIS)
 
 
+@on_one_backend
 def test_grid_search_in_two_processes():
     steps = StandardScaler(), VAETransformer(**SMALL | {"epochs": 2}), LogisticRegression()
     grid = {"vaetransformer__latent_dim": [1, 2], "vaetransformer__beta": [0.5, 2.0]}
@@ -128,6 +133,7 @@ def test_imputer_fills_holes_and_leaves_the_rest(imputer):
     assert np.isfinite(imputer.transform(np.full((1, 4), np.nan))).all()
 
 
+@on_one_backend
 def test_imputer_refuses_what_was_never_observed():
     frame = pd.DataFrame(HOLES, columns=["a", "b", "c", "d"]).assign(c=np.nan)
     with pytest.raises(ValueError, match="No value of c was observed"):
@@ -149,12 +155,14 @@ def test_detector_keeps_its_rate_of_false_alarms():
     assert str(again.detector_.report()) == str(detector.detector_.report())
 
 
+@on_one_backend
 def test_detector_of_a_known_share():
     detector = VAEDetector(**SMALL, contamination=0.1, anomaly_score="error").fit(IRIS)
     assert np.sum(detector.predict(IRIS) == -1) == 15
     assert detector.rate_ is None
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -171,7 +179,10 @@ def test_detector_refuses_before_it_trains(arguments, error):
     assert "vae_" not in vars(detector)
 
 
-@pytest.mark.parametrize("unknown", [-1, None, np.nan])
+@pytest.mark.parametrize(
+    "unknown",
+    [pytest.param(-1, marks=on_one_backend), None, pytest.param(np.nan, marks=on_one_backend)],
+)
 def test_classifier_of_few_labels(unknown):
     labelled = np.arange(len(BLOBS)) < 12
     y = np.array(["x", "y", "z"], object)[CLASSES] if unknown is None else CLASSES.astype(object)
@@ -185,6 +196,7 @@ def test_classifier_of_few_labels(unknown):
     np.testing.assert_allclose(classifier.predict_proba(BLOBS).sum(axis=1), 1.0)
 
 
+@on_one_backend
 def test_classifier_reads_missing_labels_of_frames():
     y = pd.Series(CLASSES, dtype="Int64").mask(np.arange(len(CLASSES)) >= 12)
     classifier = VAEClassifier(**SMALL, patience=3).fit(BLOBS, y)
@@ -192,6 +204,7 @@ def test_classifier_reads_missing_labels_of_frames():
     assert "val_classification_loss" in classifier.history_
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     ("y", "error"),
     [
@@ -207,6 +220,7 @@ def test_classifier_refuses_labels(y, error):
         VAEClassifier(**SMALL).fit(BLOBS, y)
 
 
+@on_one_backend
 def test_minus_one_and_one_are_two_classes():
     y = np.where(CLASSES == 0, -1, 1)
     with pytest.warns(UserWarning, match="taken for two classes"):
@@ -214,6 +228,7 @@ def test_minus_one_and_one_are_two_classes():
     assert classifier.classes_.tolist() == [-1, 1]
 
 
+@on_one_backend
 def test_scikit_learn_is_needed_by_the_estimators_alone():
     code = """
 import sys

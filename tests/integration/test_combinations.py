@@ -1,13 +1,14 @@
 """Every objective × posterior × prior × likelihood that makes sense, from the registries.
 
 A part that joins its folder's `NAMES` is tested here without a new line. The
-torch backend, which compiles nothing, trains, saves and loads a third of all, each
-objective × posterior × prior among them. TensorFlow, without compiling, makes a step
-of a selection in which each two parts meet; TensorFlow and JAX compile one in which
-each part occurs.
+torch backend, which compiles nothing, trains, saves and loads each objective ×
+posterior × prior, with likelihoods such that each two parts meet. TensorFlow, without
+compiling, makes a step of a selection in which most parts meet; TensorFlow and JAX
+compile one in which each part occurs.
 """
 
 import itertools
+from collections import Counter
 
 import keras
 import numpy as np
@@ -68,18 +69,32 @@ SENSIBLE = [triple for triple in TRIPLES if makes_sense(*triple)]
 COMBINATIONS = [(*t, likelihood) for t in SENSIBLE for likelihood in kv.likelihoods.NAMES]
 
 
-def cover(size: int) -> list[tuple]:
-    """Chooses combinations until each `size` parts that can meet have met."""
+def groups(combination, size=2):
+    return set(itertools.combinations(enumerate(combination), size))
 
-    def groups(combination):
-        return set(itertools.combinations(enumerate(combination), size))
 
-    missing = set().union(*map(groups, COMBINATIONS))
-    chosen = []
+def cover(size: int, chosen=()) -> list[tuple]:
+    """Chooses combinations, besides those `chosen`, until each `size` parts have met that can."""
+    chosen = list(chosen)
+    missing = set().union(*(groups(c, size) for c in COMBINATIONS))
+    missing = missing.difference(*(groups(c, size) for c in chosen))
     while missing:
-        best = max(COMBINATIONS, key=lambda c: len(groups(c) & missing))
+        best = max(COMBINATIONS, key=lambda c: len(groups(c, size) & missing))
         chosen.append(best)
-        missing -= groups(best)
+        missing -= groups(best, size)
+    return chosen
+
+
+def with_likelihoods() -> list[tuple]:
+    """Gives each triple the likelihood that meets most parts anew, or the rarest one so far."""
+    met, counts = set(), Counter()
+    chosen = []
+    for triple in SENSIBLE:
+        combinations = [(*triple, likelihood) for likelihood in kv.likelihoods.NAMES]
+        best = max(combinations, key=lambda c: (len(groups(c) - met), -counts[c[-1]]))
+        chosen.append(best)
+        met |= groups(best)
+        counts[best[-1]] += 1
     return chosen
 
 
@@ -126,15 +141,13 @@ def check(combination, tmp_path):
     assert np.isfinite(vae.decode(draws)).all()
 
 
-@pytest.mark.parametrize("triple", SENSIBLE if TORCH else [], ids="-".join)
-def test_every_combination_trains_saves_and_loads(triple, tmp_path):
-    # Another third for the next triple, so that each two parts meet many times.
-    for likelihood in list(kv.likelihoods.NAMES)[SENSIBLE.index(triple) % 3 :: 3]:
-        check((*triple, likelihood), tmp_path)
+@pytest.mark.parametrize("combination", cover(2, with_likelihoods()) if TORCH else [], ids="-".join)
+def test_every_combination_trains_saves_and_loads(combination, tmp_path):
+    check(combination, tmp_path)
 
 
-@pytest.mark.parametrize("combination", cover(2) if TENSORFLOW else [], ids="-".join)
-def test_each_two_parts_make_a_step(combination):
+@pytest.mark.parametrize("combination", cover(2)[:75] if TENSORFLOW else [], ids="-".join)
+def test_most_pairs_of_parts_make_a_step(combination):
     vae = make_vae(*combination, run_eagerly=True)
     x = suited(vae.likelihood, X)
     assert np.isfinite(vae.fit(x, batch_size=256, verbose=0).history["loss"]).all()

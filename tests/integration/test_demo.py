@@ -34,15 +34,14 @@ def data(tmp_path):
     return tmp_path / "images.npy"
 
 
-@pytest.mark.skipif(BACKEND == "jax", reason="tests/cli trains there, without convolutions")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tests/cli trains, without convolutions")
 def test_demo_leaves_a_run_folder(data, tmp_path):
     output = tmp_path / "run"
     process = start(data, output, "--epochs", "2", "--latent-dim", "3", "--beta", "2")
     text, _ = process.communicate()
     assert process.returncode == 0, text
     expected = {"vae.keras", "config.toml", "history.csv", "logs", "reconstructions.png",
-                "samples.png", "traversal.png"}  # fmt: skip
-    expected |= {"saved_model"} if BACKEND != "torch" else set()
+                "samples.png", "saved_model", "traversal.png"}  # fmt: skip
     assert {path.name for path in output.iterdir()} == expected
     with open(output / "history.csv") as file:
         rows = list(csv.DictReader(file))
@@ -73,17 +72,9 @@ def test_interrupted_demo_leaves_a_loadable_file(data, tmp_path):
 
 
 @only_once
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--data", "nowhere"), "no file or folder 'nowhere'"),
-        (("--beta", "-1"), "beta must be finite and not negative"),
-        (("--epochs", "0"), "must be a whole number of at least 1"),
-    ],
-)
-def test_wrong_options_are_answered_without_a_traceback(data, tmp_path, options, message):
-    process = start(data, tmp_path / "run", *options)
+def test_wrong_options_are_answered_without_a_traceback(data, tmp_path):
+    process = start(data, tmp_path / "run", "--beta", "-1")  # others: tests/cli/test_app.py
     text, _ = process.communicate()
     assert process.returncode != 0
-    assert message in text
+    assert "beta must be finite and not negative" in text
     assert "Traceback" not in text

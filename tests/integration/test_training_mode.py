@@ -236,6 +236,7 @@ def test_activity_regularizers_count_once_under_a_second_pass(x):
 # What enters the encoder
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float32"])
 def test_ids_reach_an_embedding_as_they_are(policy):
     ids = np.random.default_rng(0).integers(0, 3000, (16, 4)).astype("int32")
@@ -255,6 +256,7 @@ def test_ids_reach_an_embedding_as_they_are(policy):
     np.testing.assert_allclose(vae.encode(ids), to_numpy(mean), rtol=0, atol=tolerance)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "int64"])
 def test_whole_numbers_train_the_networks_of_the_package(x, dtype):
     data = x.astype(dtype)

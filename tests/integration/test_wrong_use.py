@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import make_vae
+from helpers import make_vae, on_one_backend
 from keras import layers, ops
 
 import keras_vae as kv
@@ -66,6 +66,7 @@ class Subclassed(keras.layers.Layer):
         return ops.sigmoid(self.dense(z))
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "decoder",
     [
@@ -109,6 +110,7 @@ def test_raw_outputs_are_not_taken_for_probabilities(zeros, x):
     make_vae(decoder=decoder).fit(x, verbose=0)
 
 
+@on_one_backend
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_a_decoder_of_one_feature_is_not_taken_for_probabilities(x, activation):
     for seed in range(30):
@@ -128,6 +130,7 @@ def test_sigmoid_output_is_found_under_float16():
         keras.config.set_dtype_policy("float32")
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     "labels", [np.zeros(256, "int64"), np.zeros((256, 1)), np.eye(10)[np.zeros(256, int)]]
 )
@@ -160,12 +163,14 @@ BAD_DATA = {
 }
 
 
+@on_one_backend
 @pytest.mark.parametrize(("make", "message"), BAD_DATA.values(), ids=BAD_DATA.keys())
 def test_unsuitable_data(x, make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make_vae().fit(make(x))
 
 
+@on_one_backend
 @pytest.mark.parametrize(("make", "message"), list(BAD_DATA.values())[:4])
 def test_unsuitable_data_elsewhere(x, make, message):
     vae = make_vae()
@@ -227,6 +232,7 @@ def test_a_folder_that_is_not_there(tmp_path):
         vae.save(tmp_path / "nowhere" / "vae.keras")
 
 
+@on_one_backend
 def test_sample_weights_that_are_none(x):
     for weights, message in (
         (np.ones(255), "one weight per sample"),
@@ -243,6 +249,7 @@ def test_use_before_the_model_is_built(x):
             act(make_vae())
 
 
+@on_one_backend
 def test_a_loss_in_compile():
     with pytest.raises(ValueError, match="computes its own loss"):
         make_vae(compile_kwargs={"loss": "mse"})

@@ -24,14 +24,20 @@ def run(code, backend=BACKEND, **files):
     )
 
 
-@pytest.fixture
-def trained(x):
+def train(x):
+    keras.utils.set_random_seed(0)
     vae = make_vae(
         beta=schedules.PolynomialDecay(0.0, 20, 4.0),
         compile_kwargs={"metrics": ["mse"]},
     )
     vae.fit(x, batch_size=32, epochs=1, shuffle=False, verbose=0)
     return vae
+
+
+@pytest.fixture(scope="module")
+def trained(x):
+    """A model that no test changes."""
+    return train(x)
 
 
 def test_a_file_loads_in_a_fresh_process_on_another_backend(x, trained, tmp_path):
@@ -55,7 +61,8 @@ def test_a_file_loads_in_a_fresh_process_on_another_backend(x, trained, tmp_path
     )
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(x, trained, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(x, tmp_path):
+    trained = train(x)
     trained.save(tmp_path / "vae.keras")
     resumed = keras.saving.load_model(tmp_path / "vae.keras")
     histories = [
@@ -191,7 +198,8 @@ def test_threads_that_save_to_one_path(x, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["vae.keras"]
 
 
-def test_save_through_a_link_with_the_mode_of_the_old_file(x, trained, tmp_path):
+def test_save_through_a_link_with_the_mode_of_the_old_file(x, tmp_path):
+    trained = train(x)
     link, target = tmp_path / "latest.keras", tmp_path / "target"
     trained.save(tmp_path / "vae.keras")
     (tmp_path / "vae.keras").rename(target)

@@ -256,7 +256,7 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(path):
     start = time.perf_counter()
     vae.save(path)
     duration = time.perf_counter() - start
-    for _ in range(100):
+    for _ in range(50):
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=save_for_ever, args=(vae, path, sender), daemon=True)
         process.start()
@@ -267,7 +267,7 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(path):
         assert process.exitcode == -signal.SIGKILL
         left_overs |= set(path.parent.iterdir()) - {path}
         kv.load_model(path)
-    assert len(left_overs) > 10, "The kills did not hit what they were to hit."
+    assert len(left_overs) > 5, "The kills did not hit what they were to hit."
     for left in left_overs:
         os.utime(left, (0, 0))
     vae.save(path)

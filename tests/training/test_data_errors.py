@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from data_forms import Batches, Frame, Table, generator, tf_dataset
-from helpers import N_FEATURES, make_vae
+from helpers import N_FEATURES, make_vae, on_one_backend
 from scipy import sparse
 
 import keras_vae as kv
@@ -72,6 +72,7 @@ NO_DATA = {
 }
 
 
+@on_one_backend
 @pytest.mark.parametrize(("make", "message"), NO_DATA.values(), ids=NO_DATA.keys())
 def test_what_is_no_data_is_refused_by_every_call(vae, x, make, message):
     for call in calls(vae):
@@ -143,6 +144,7 @@ NO_RUN = {
 }
 
 
+@on_one_backend
 @pytest.mark.parametrize("device_loop", [True, False])
 @pytest.mark.parametrize(("options", "message"), NO_RUN.values(), ids=NO_RUN.keys())
 def test_options_that_make_no_sense(x, options, message, device_loop):
@@ -159,6 +161,7 @@ def test_options_that_make_no_sense(x, options, message, device_loop):
     assert int(vae.optimizer.iterations) == 0
 
 
+@on_one_backend
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
 def test_splits_that_leave_nothing(x, form):
     for rows, split in ((1, 0.5), (2, 0.6)):
@@ -200,7 +203,9 @@ def test_what_float16_cannot_hold():
         keras.config.set_dtype_policy("float32")
 
 
-@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64"])
+@pytest.mark.parametrize(
+    "dtype", ["int64", *(pytest.param(d, marks=on_one_backend) for d in ("int32", "uint32"))]
+)
 def test_whole_numbers_that_float16_cannot_hold(dtype):
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -220,6 +225,7 @@ def test_whole_numbers_that_float16_cannot_hold(dtype):
         keras.config.set_dtype_policy("float32")
 
 
+@on_one_backend
 def test_messages_part_the_name_and_the_code(x):
     bad = x.copy()
     bad[3, 4] = np.nan
@@ -232,6 +238,7 @@ def test_messages_part_the_name_and_the_code(x):
         make_vae().fit(x, validation_data=x[:, 0])
 
 
+@on_one_backend
 def test_parts_of_other_forms():
     inputs = keras.Input((3,))
     two = keras.Model(inputs, [keras.layers.Dense(12)(inputs), keras.layers.Dense(12)(inputs)])
@@ -255,6 +262,7 @@ def test_parts_of_other_forms():
             vae.build((None, 12))
 
 
+@on_one_backend
 def test_evaluate_names_its_own_argument(x):
     vae = make_vae()
     vae.build((None, N_FEATURES))

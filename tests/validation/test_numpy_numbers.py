@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from helpers import N_FEATURES, make_vae, to_numpy
+from helpers import N_FEATURES, make_vae, on_one_backend, to_numpy
 
 import keras_vae as kv
 
@@ -50,6 +50,7 @@ def config_of(part):
     return {k: v for k, v in config.items() if k != "name"}
 
 
+@on_one_backend
 @pytest.mark.parametrize("name", PARTS)
 def test_a_part_is_the_same_from_numbers_of_numpy(name):
     with_numpy = PARTS[name](INT, FLOAT, TRUE)
@@ -96,6 +97,7 @@ def test_a_model_of_numpy_numbers_trains_is_used_and_saved(x, tmp_path):
     np.testing.assert_allclose(kv.load_model(tmp_path / "vae.keras").encode(x), z, atol=1e-6)
 
 
+@on_one_backend
 @pytest.mark.parametrize("wrong", [0, -1, 2.0, np.float32(2.0), True, "2"])
 def test_what_is_no_count_is_refused(wrong):
     with pytest.raises(ValueError, match="latent_dim must be a positive integer"):
