@@ -25,6 +25,7 @@ from keras_vae.saving.registry import serializable
 from keras_vae.training import likelihood_updates, rows_of_weight_zero
 from keras_vae.training.compiled_loops import CompiledLoops
 from keras_vae.training.row_order import RowOrder
+from keras_vae.training.trackers import LossTracker, TermTracker
 from keras_vae.typing import Tensor
 from keras_vae.validation.arrays import check_target_shape
 
@@ -120,15 +121,12 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
         self.input_features = self.target_features = None
         self.own_target = False  # whether `fit` had a target other than x
 
-        self.total_loss_tracker = keras.metrics.Mean(name="loss")
-        self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
-        if self.objective.needs_kl:
-            self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
-            self.negative_elbo_tracker = keras.metrics.Mean(name="negative_elbo")
-        own_terms = list(self.objective.own_terms)
+        kl_terms = ["kl_loss", "negative_elbo"] if self.objective.needs_kl else []
+        terms = ["reconstruction_loss", *kl_terms, *self.objective.own_terms]
         if regularizer is not None:
-            own_terms.append("regularization_loss")
-        self.own_trackers = [keras.metrics.Mean(name=name) for name in own_terms]
+            terms.append("regularization_loss")
+        self.total_loss_tracker = LossTracker(terms)
+        self.term_trackers = [TermTracker(n, self.total_loss_tracker.mean) for n in terms]
         self.training_step = self.data_size = None
         counter = {"shape": (), "trainable": False, "aggregation": "only_first_replica"}
         if any(part.needs_step for part in self.objective.parts()):
@@ -278,17 +276,8 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
             means["regularization_loss"] = strength * value
         penalty = means.get("regularization_loss", 0.0) + sum(penalties)
         loss = means["loss"] = means["loss"] + penalty
-        self._track(means, ops.sum(weights))
+        self.total_loss_tracker.update_state(means, ops.sum(weights))
         return backend.before_updates(loss) * share_of_batch(weights)
-
-    def _track(self, means, total_weight):
-        trackers = [self.total_loss_tracker, self.reconstruction_loss_tracker]
-        if self.objective.needs_kl:
-            trackers += [self.kl_loss_tracker, self.negative_elbo_tracker]
-        for tracker in (*trackers, *self.own_trackers):
-            # As its `update_state`, which takes half as long again for a scalar on torch.
-            tracker.total.assign_add(means[tracker.name] * total_weight)
-            tracker.count.assign_add(total_weight)
 
 
 def _with_rows_that_count(args):

@@ -259,9 +259,8 @@ def test_trackers_and_batch_methods(x):
     assert set(found) == set(names)
     assert [m.name for m in vae.metrics] == names
     assert float(vae.total_loss_tracker.result()) == pytest.approx(float(found["loss"]))
-    for name in ("reconstruction", "kl"):
-        tracker = getattr(vae, f"{name}_loss_tracker")
-        assert float(tracker.result()) == pytest.approx(float(found[f"{name}_loss"]))
+    for tracker in vae.term_trackers:
+        assert float(tracker.result()) == pytest.approx(float(found[tracker.name]))
     assert set(vae.test_on_batch(x, return_dict=True)) == set(found)
     assert vae.predict_on_batch(x).shape == x.shape
     assert len(vae.evaluate(x, verbose=0)) == 4
