@@ -85,11 +85,16 @@ def work(engine, number, count, port, rows, batch_size, width):
                 print("seconds", min(seconds[1:]), flush=True)
 
 
-def run(engine, count, options):
-    """Returns the seconds of an epoch with `count` devices or processes."""
+def free_port():
+    """Returns the number of a port of this machine on which nobody listens."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+        return found.getsockname()[1]
+
+
+def run(engine, count, options):
+    """Returns the seconds of an epoch with `count` devices or processes."""
+    port = free_port()
     n_processes = 1 if engine in IN_ONE_PROCESS else count
     environment = {**os.environ, "KERAS_BACKEND": BACKENDS[engine]}
     processes = []
