@@ -99,13 +99,20 @@ def log_likelihood(
         arrays = [padded(array, batch_size) for array in batch.values()]
         sums = WeightSums(batch_size)
         for i in range(n_chunks):
-            state.assign(ops.convert_to_tensor([seed, start * n_chunks + i], dtype=state.dtype))
+            words = seed_words(seed, start * n_chunks + i)
+            state.assign(ops.convert_to_tensor(words, dtype=state.dtype))
             # The last chunk may hold more draws than are left.
             log_w = log_weights(*arrays)[: n_samples - i * chunk].astype("float64")
             sums.add(*log_sums(log_w, axis=0))
         estimates.append((sums.log_sum - math.log(n_samples))[:n])
         sizes.append(sums.effective_sample_size()[:n])
     return LogLikelihood(np.concatenate(estimates), np.concatenate(sizes))
+
+
+def seed_words(seed: int, number: int) -> list[int]:
+    """Returns the state of a generator for the chunk of a number, of any size: two of 31 bits."""
+    high, low = divmod(number, 2**31)
+    return [seed ^ high, low]
 
 
 def _check(vae, x, y=None):
