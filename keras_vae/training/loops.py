@@ -47,7 +47,8 @@ def _reads(data, n_epochs, n_steps):
     if not data.in_memory:
         return stream_loop.reads(data, n_epochs, n_steps)
     fits = sum(array.nbytes for array in data.arrays) <= backend.free_memory() / 2
-    return n_steps is None and fits
+    # The numbers of rows are int32 on the device.
+    return n_steps is None and fits and len(data.x) < 2**31
 
 
 def _is_stream(data):

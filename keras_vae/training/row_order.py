@@ -38,7 +38,12 @@ class RowOrder:
         """
         rng = np.random.default_rng((self.seed, self.epochs))
         self.epochs += 1
-        return rng.permutation(n) if balance is None else balance.order(rng, n)
+        if balance is not None:
+            return balance.order(rng, n)
+        # As `rng.permutation(n)`, in half the memory: 4 GB for 1e9 rows.
+        order = np.arange(n, dtype="int32" if n < 2**31 else "int64")
+        rng.shuffle(order)
+        return order
 
     @property
     def state(self) -> np.ndarray:

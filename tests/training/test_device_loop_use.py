@@ -1,5 +1,7 @@
 """Where `fit` uses the device loop, and that it falls back to Keras's own where it may not."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ from helpers import N_FEATURES, make_vae
 
 import keras_vae as kv
 from keras_vae import backend
-from keras_vae.training import device_loop
+from keras_vae.training import device_loop, loops
+from keras_vae.training.fit_plan import FitPlan
 from keras_vae.training.step_callbacks import needs_each_batch
 
 BACKEND = keras.backend.backend()
@@ -237,3 +240,14 @@ def test_what_xla_cannot_compile_runs_without_it(x):
     history = vae.fit(x, epochs=5, verbose=0).history["loss"]
     assert vae.compiled_loops.made
     assert history[-1] < history[0]
+
+
+@pytest.mark.parametrize("n, fits", [(2**31 - 1, True), (2**31, False)])
+def test_rows_beyond_the_numbers_of_the_device(x, monkeypatch, n, fits):
+    monkeypatch.setattr(backend, "free_memory", lambda: 2**60)
+    vae = make_vae()
+    vae.fit(x, batch_size=32, verbose=0)
+    # Rows that are all one and the same in memory.
+    data = types.SimpleNamespace(in_memory=True, x=np.broadcast_to(x[0], (n, N_FEATURES)))
+    data.arrays = (data.x,)
+    assert loops.applies(vae, data, FitPlan()) is fits
