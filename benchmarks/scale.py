@@ -48,7 +48,7 @@ class Point:
     """
 
     does: str
-    rows: int = 20_000
+    rows: int = 10_000
     width: int = 64
     latent: int = 8
     draws: int = 1
@@ -77,10 +77,9 @@ FUNCTIONS = ("fit", "encode", "log_likelihood", "sample")
 def axes(quick: bool, engine: str) -> list[Axis]:
     """Returns what is measured."""
     rows = (1_000, 10_000, 100_000) if quick else (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-    widths = (32, 128, 256) if quick else (32, 64, 128, 256, 512, 1024)
-    latents = (2, 32, 128) if quick else (2, 8, 32, 128, 512)
-    draws = (1, 10, 100) if quick else (1, 4, 16, 64, 256, 1024)
-    particles = draws if quick else (1, 4, 16, 64)
+    widths = (32, 64, 256) if quick else (32, 64, 256, 512, 1024)
+    latents = (2, 8, 64) if quick else (2, 8, 64, 512)
+    draws = (1, 4, 16) if quick else (1, 4, 16, 64, 256)
     found = []
     for does in FUNCTIONS:
         first = Point(does, draws=4 if does == "log_likelihood" else 1)
@@ -88,11 +87,11 @@ def axes(quick: bool, engine: str) -> list[Axis]:
         found.append(Axis("width", first, widths))
         found.append(Axis("latent", first, latents))
     found.append(Axis("rows", Point("read"), rows))
-    found.append(Axis("draws", Point("log_likelihood", rows=2_000), draws))
-    found.append(Axis("draws", Point("fit"), particles))
-    together = Point("fit", engine=engine)
+    found.append(Axis("draws", Point("log_likelihood"), draws))
+    found.append(Axis("draws", Point("fit"), draws[:4]))
     for n_processes in (1, 2):
-        found.append(Axis("width", replace(together, processes=n_processes), widths[::2]))
+        together = Point("fit", rows=4_000, engine=engine, processes=n_processes)
+        found.append(Axis("width", together, widths[::2]))
     return found
 
 
@@ -137,12 +136,15 @@ def measure(point: Point, repeats: int, patience: float) -> dict:
     Args:
         point: the point.
         repeats: how many calls are made, with the first, which compiles.
-        patience: seconds after which no other call is begun.
+        patience: seconds after which no other call is begun, but for a second one after a first
+            that took less than four times as long, as the first compiles.
     """
     call = call_of(point)
     before = rss_mb()
     clock, processor = [], []
-    while len(clock) < repeats and (point.processes > 1 or sum(clock) < patience):
+    while len(clock) < repeats and (
+        point.engine or sum(clock) < (patience if len(clock) > 1 else 4.0 * patience)
+    ):
         began = time.perf_counter(), time.process_time()
         call()
         clock.append(time.perf_counter() - began[0])
@@ -223,6 +225,8 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="an image of the points and their laws")
     options = parser.parse_args()
     results = json.loads(options.out.read_text()) if options.out and options.out.exists() else []
+    if any(result["backend"] != options.backend for result in results):
+        parser.error(f"{options.out} holds points of another backend: choose another file.")
     measured = axes(options.quick, options.engine)
     if not options.report:
         run([point for axis in measured for point in axis.points()], results, options)

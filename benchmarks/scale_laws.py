@@ -62,6 +62,8 @@ def fit_law(grows: str, values, measured) -> Law:
     """
     values, measured = np.asarray(values, float), np.maximum(np.asarray(measured, float), 1e-9)
     names = list(TERMS[grows])
+    if len(names) >= len(values):
+        names.pop(1)  # so that there are more points than terms
     while True:
         columns = np.array([[TERMS[grows][name](v) for name in names] for v in values])
         relative = columns / measured[:, None]
@@ -95,13 +97,13 @@ def measured_on(axis, results: list[dict]) -> list[dict]:
 
 
 def report(axes: list, results: list[dict], plot: Path | None) -> None:
-    """Prints a table of laws, of the axes of which two points were measured."""
+    """Prints a table of laws, of the axes of which three points or more were measured."""
     print("\n| function | grows | from, to | of | law | largest residual | exponent |")
     print("|---|---|---|---|---|---|---|")
     drawn = []
     for axis in axes:
         found = measured_on(axis, results)
-        if len(found) < 2:
+        if len(found) < LAST:
             continue
         values = [result["point"][axis.name] for result in found]
         laws = {}
