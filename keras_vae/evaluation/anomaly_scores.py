@@ -93,7 +93,7 @@ def by_batches(vae, name, function, x, y, condition, batch_size) -> np.ndarray:
 
 def _rows(vae, draws, batch_size):
     """Returns rows of a compiled call, so that its draws fit the memory."""
-    return min(batch_size, n_that_fit(draws.n, vae.target_features))
+    return min(batch_size, n_that_fit(draws.n, vae.target_features, vae))
 
 
 def _log_prob_of_features(vae, x, y=None, given=NOTHING):

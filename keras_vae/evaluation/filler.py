@@ -28,7 +28,7 @@ class Filler:
         self.vae, self.n_samples, self.n_imputations = vae, n_samples, n_imputations
         self.size = size
         self.seeds = [draws.seeds(stream, seed) for stream in ("codes", "choose", "fill")]
-        most = n_that_fit(size, vae.input_features)
+        most = n_that_fit(size, vae.input_features, vae)
         self.chunk, self.block = _evenly(n_samples, most), _evenly(n_imputations or 1, most)
 
     def of_batch(self, batch: dict, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,14 +8,16 @@ import numpy as np
 MAX_PARAMS = 2**22
 
 
-def n_that_fit(n: int, features: tuple[int, ...]) -> int:
+def n_that_fit(n: int, features: tuple[int, ...], vae) -> int:
     """Returns how many draws of n rows, or rows of n draws, one compiled call may hold.
 
     Args:
         n: how many rows, or draws of a row, it holds of each.
         features: the shape of what a draw is decoded to.
+        vae: the built VAE, whose prior may be a mixture.
     """
-    return max(1, MAX_PARAMS // (n * max(1024, math.prod(features))))
+    of_prior = vae.prior.n_components * vae.latent_dim
+    return max(1, MAX_PARAMS // (n * max(1024, math.prod(features), of_prior)))
 
 
 class WeightSums:

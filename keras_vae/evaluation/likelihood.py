@@ -83,7 +83,7 @@ def log_likelihood(
     batches = data.batches(batch_size)
     first = next(batches)
     batch_size = len(first["x"])
-    n_chunks = math.ceil(n_samples / n_that_fit(batch_size, vae.target_features))
+    n_chunks = math.ceil(n_samples / n_that_fit(batch_size, vae.target_features, vae))
     chunk = math.ceil(n_samples / n_chunks)
     log_weights = vae.compiled_inference.compile(
         f"log_weights of {chunk} draws",

@@ -53,6 +53,7 @@ class Prior(SeededLayer, abc.ABC):
             sphere, `None` for one that follows the posterior.
         takes_grids: whether codes may be other than vectors.
         starts_from_data: whether `start` takes data too, and not codes alone.
+        n_components: how many distributions a code is compared with, which takes as much memory.
         event_shape: the shape of one code, such as `(latent_dim,)`, once built.
         condition_size: how many numbers the VAE's condition has, which it says before it
             builds the prior; 0 without one. See `keras_vae.priors.ConditionalPrior`.
@@ -62,6 +63,7 @@ class Prior(SeededLayer, abc.ABC):
     support: str | None = "real"
     takes_grids: bool = False
     starts_from_data: bool = False
+    n_components: int = 1
     event_shape: tuple[int, ...]
 
     def build(self, input_shape) -> None:
