@@ -13,6 +13,9 @@ TERMS = {
     "latent": {"1": lambda n: 1.0, "latent": lambda n: n},
     "draws": {"1": lambda n: 1.0, "draws": lambda n: n},
 }
+# What is predicted, of devices like the one measured, and what is assumed of their network.
+ROWS, DEVICES = 1e9, 64
+BYTES_PER_SECOND, SECONDS_PER_MESSAGE = 1e10, 2e-5
 QUANTITIES = {"seconds": "s", "cpu_seconds": "s of CPU", "memory_mb": "MB"}
 LAST = 3  # points from which an exponent is taken, as constants hide it in smaller ones
 
@@ -116,6 +119,7 @@ def report(axes: list, results: list[dict], plot: Path | None) -> None:
             )
         drawn.append((axis, values, found, laws))
     _print_messages(axes, results)
+    _print_prediction({(axis.start.does, axis.name): laws for axis, _, _, laws in drawn}, axes)
     if plot:
         _draw(drawn, plot)
 
@@ -143,6 +147,33 @@ def _print_messages(axes, results):
         print(f"| {width} | {4e-6 * n_weights(point):.2f} | {cells} |")
 
 
+def _print_prediction(laws, axes):
+    """Prints what an epoch would take where each device has its share of the rows."""
+    if not {("fit", "rows"), ("fit", "width"), ("read", "rows")} <= laws.keys():
+        return
+    start = next(axis.start for axis in axes if (axis.start.does, axis.name) == ("fit", "width"))
+    constant = laws["fit", "rows"]["cpu_seconds"].coefficients.get("1", 0.0)
+    of_width = laws["fit", "width"]["cpu_seconds"]
+    read = start.batch * laws["read", "rows"]["cpu_seconds"].coefficients["rows"]
+    steps = ROWS / (DEVICES * start.batch)
+    print(
+        f"\nAn epoch of {ROWS:.0e} rows on {DEVICES} devices, {start.batch} rows a step on each: "
+        f"{steps:,.0f} steps\n\n| width | MB of gradients | ms a step, compute | read | reduce "
+        "| seconds an epoch | on one device |\n|---|---|---|---|---|---|---|"
+    )
+    for width in (64, 256, 1024):
+        size = 4.0 * n_weights({**vars(start), "width": width})
+        compute = start.batch * (of_width(width) - constant) / start.rows
+        # A ring: each device sends its part 2 (n - 1) times.
+        messages = 2 * (DEVICES - 1)
+        reduce = messages * (size / DEVICES / BYTES_PER_SECOND + SECONDS_PER_MESSAGE)
+        epoch = steps * (max(compute, read) + reduce)
+        print(
+            f"| {width} | {1e-6 * size:.2f} | {1e3 * compute:.2f} | {1e3 * read:.3f} "
+            f"| {1e3 * reduce:.2f} | {epoch:,.0f} | {steps * DEVICES * compute:,.0f} |"
+        )
+
+
 def n_weights(point: dict) -> int:
     """Returns how many weights the model of a point has."""
     width, features, latent = point["width"], point["features"], point["latent"]
@@ -156,13 +187,15 @@ def _draw(drawn, path):
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     grown = list(TERMS)
-    labels = {"seconds": "seconds of a call", "memory_mb": "peak memory of a call, MB"}
+    labels = {"cpu_seconds": "CPU seconds of a call", "memory_mb": "peak memory of a call, MB"}
     figure, rows = plt.subplots(2, len(grown), figsize=(13, 6), layout="constrained")
     for row, (quantity, label) in zip(rows, labels.items(), strict=True):
         for panel, grows in zip(row, grown, strict=True):
             panel.set(xscale="log", yscale="log", xlabel=grows)
+            panel.xaxis.set_minor_formatter(NullFormatter())
             if quantity == "memory_mb":
                 panel.set_ylim(5, 1e4)
             for axis, values, found, laws in drawn:
