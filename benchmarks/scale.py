@@ -136,14 +136,14 @@ def measure(point: Point, repeats: int, patience: float) -> dict:
     Args:
         point: the point.
         repeats: how many calls are made, with the first, which compiles.
-        patience: seconds after which no other call is begun, but for a second one after a first
-            that took less than four times as long, as the first compiles.
+        patience: seconds of the processor after which no other call is begun, but for a second
+            one after a first that took less than four times as long, as the first compiles.
     """
     call = call_of(point)
     before = rss_mb()
     clock, processor = [], []
     while len(clock) < repeats and (
-        point.engine or sum(clock) < (patience if len(clock) > 1 else 4.0 * patience)
+        point.engine or sum(processor) < (patience if len(clock) > 1 else 4.0 * patience)
     ):
         began = time.perf_counter(), time.process_time()
         call()
@@ -219,7 +219,9 @@ def main() -> None:
     parser.add_argument("--backend", default="jax", help="of all points with one process")
     parser.add_argument("--engine", default="torch_processes", help="an engine of distributed.py")
     parser.add_argument("--repeats", type=int, default=4, help="calls of a point, at most")
-    parser.add_argument("--patience", type=float, default=8.0, help="seconds of a point's calls")
+    parser.add_argument(
+        "--patience", type=float, default=8.0, help="CPU seconds of a point's calls"
+    )
     parser.add_argument("--out", type=Path, help="a JSON file of all that was measured")
     parser.add_argument("--report", action="store_true", help="measures nothing more")
     parser.add_argument("--plot", type=Path, help="an image of the points and their laws")
