@@ -49,7 +49,7 @@ def compiled_loop(
     recorded = RecordedStep(model, step) if pays_off else None
 
     def many(data, rows, n_most):
-        batches = (_take(data, batch) for batch in rows)
+        batches = (_take(data, batch) for batch in _places(rows, data))
         if recorded is not None:
             return recorded.run(batches)
         for batch in batches:
@@ -57,7 +57,7 @@ def compiled_loop(
         return logs
 
     def one(data, rows):
-        return step(_take(data, rows))
+        return step(_take(data, _places(rows, data)))
 
     return many, one
 
@@ -67,11 +67,15 @@ def without_gradients(step: Callable) -> Callable:
     return torch.no_grad()(step)
 
 
-def _take(data, rows):
+def _places(rows, data):
+    """Returns numbers of rows on the device, all of a call at once: each copy waits for a GPU."""
+    return torch.from_numpy(np.ascontiguousarray(rows)).to(data[0].device)
+
+
+def _take(data, places):
     """Returns rows of each array; an array that is there twice is taken once."""
     taken: dict[int, torch.Tensor] = {}
-    places = torch.from_numpy(np.ascontiguousarray(rows))
     for array in data:
         if id(array) not in taken:
-            taken[id(array)] = array.index_select(0, places.to(array.device))
+            taken[id(array)] = array.index_select(0, places)
     return tuple(taken[id(array)] for array in data)

@@ -73,6 +73,20 @@ def test_twenty_steps_give_the_losses_of_keras(recorded):
     assert all(each.n_replayed == 19 for each in recorded)
 
 
+def test_other_kinds_of_numbers_are_recorded_anew(recorded, monkeypatch):
+    from keras_vae.backend.torch_tape import recorded_step
+
+    monkeypatch.setattr(recorded_step, "_STEPS_TO_EARN", 0)
+
+    def both(on):
+        model, _ = run(vae, adam(), on)
+        model.fit(rows().astype("uint8"), batch_size=BATCH, epochs=2, verbose=0)
+        return model
+
+    assert_same(both(True), both(False))
+    assert recorded[0].n_recordings == 2 and recorded[0].tape is not None
+
+
 def test_evaluate(recorded):
     model, _ = run(vae, adam(), True)
     other, _ = run(vae, adam(), False)

@@ -2,7 +2,8 @@
 
 The files in the order in which they come into play: marks.py (what a tape takes for granted),
 record.py (the recording, by draws.py, fused_adam.py, clean_up.py and source.py), check.py
-(the first step twice), recorded_step.py (when to record, and when not).
+(the first step twice), cuda_graph.py (all of a step at once, on a GPU), recorded_step.py (when to
+record, and when not).
 """
 
 from keras_vae.backend.torch_tape.recorded_step import RecordedStep

@@ -33,14 +33,33 @@ def first_step(tape: Tape, step: Callable, batch: tuple, state: State) -> tuple[
     python.restore()
     tape.replay([batch])
     replayed = state.copy()
-    agree = _agree(replayed, after, before)
-    if not agree:
+    same = agree(replayed, after, before)
+    if not same:
         python.restore()
         sensitive = _perturbed(step, batch, state, before)
-        agree = _agree(replayed, after, before, sensitive)
+        same = agree(replayed, after, before, sensitive)
     state.restore(after)
     python_after.restore()
-    return logs, agree
+    return logs, same
+
+
+def agree(
+    replayed: list[torch.Tensor],
+    after: list[torch.Tensor],
+    before: list[torch.Tensor],
+    perturbed: list[torch.Tensor] | None = None,
+) -> bool:
+    """Returns whether two ways to make a step leave the same state but for rounding.
+
+    Args:
+        replayed: the state after the one.
+        after: after the other.
+        before: before both.
+        perturbed: after the other from weights that differ by rounding, which tells how much
+            the step amplifies that.
+    """
+    perturbed = after if perturbed is None else perturbed
+    return all(map(_is_close, replayed, after, before, perturbed))
 
 
 def _perturbed(step, batch, state, before):
@@ -56,11 +75,6 @@ def _changed(value, numbers):
         return value
     noise = torch.randn(value.shape, generator=numbers).to(value)
     return value * (1 + _PERTURBATION * noise)
-
-
-def _agree(replayed, after, before, perturbed=None):
-    perturbed = after if perturbed is None else perturbed
-    return all(map(_is_close, replayed, after, before, perturbed))
 
 
 def _is_close(replayed, after, before, perturbed):

@@ -59,3 +59,9 @@ def value_of(module: GraphModule, node: Node) -> torch.Tensor | None:
     """Returns a tensor of the shape and dtype of a node, where it is one."""
     value = getattr(module, str(node.target)) if node.op == "get_attr" else node.meta.get("val")
     return value if isinstance(value, torch.Tensor) else None
+
+
+def devices(module: GraphModule) -> set[str]:
+    """Returns the kinds of devices on which what a graph reads and computes lies."""
+    values = [value_of(module, node) for node in module.graph.nodes]
+    return {value.device.type for value in values if value is not None}

@@ -13,6 +13,7 @@ from keras_vae.backend.torch_tape.clean_up import clean_up
 from keras_vae.backend.torch_tape.draws import Draws
 from keras_vae.backend.torch_tape.errors import CannotRecordError
 from keras_vae.backend.torch_tape.fused_adam import fused_update
+from keras_vae.backend.torch_tape.graph import devices
 from keras_vae.backend.torch_tape.guards import Guards
 from keras_vae.backend.torch_tape.python_state import PythonState
 from keras_vae.backend.torch_tape.source import as_function
@@ -27,10 +28,19 @@ class Tape:
         function: of the arrays of a batch, to a list of the logs that are no metrics.
         names: of these logs.
         draws: what the step draws.
+        devices: on which the function computes, "cpu" or "cuda".
     """
 
-    def __init__(self, model: keras.Model, function: Callable, names: list[str], draws: Draws):
+    def __init__(
+        self,
+        model: keras.Model,
+        function: Callable,
+        names: list[str],
+        draws: Draws,
+        devices: set[str],
+    ):
         self.model, self.function, self.names, self.draws = model, function, names, draws
+        self.devices = devices
 
     @torch.no_grad()
     def replay(self, batches: Iterable[tuple]) -> tuple[dict, int]:
@@ -43,7 +53,8 @@ class Tape:
                 outputs = self.function(*batch)
         finally:
             self.draws.finish()
-        named = dict(zip(self.names, outputs, strict=True))
+        # The next call of a CUDA graph writes its outputs anew.
+        named = {name: x.clone() for name, x in zip(self.names, outputs, strict=True)}
         return named or self.model.get_metrics_result(), self.draws.n_steps
 
 
@@ -84,7 +95,7 @@ def record(model: keras.Model, step: Callable, batch: tuple, state: State) -> Ta
         state.restore(before)
         python.restore()
     clean_up(module)
-    return Tape(model, as_function(module), names, draws)
+    return Tape(model, as_function(module), names, draws, devices(module))
 
 
 def _check_learning_rate(optimizer):

@@ -1,11 +1,13 @@
 """When a step is recorded, and what is done where that fails."""
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 
 import keras
 
 from keras_vae.backend.torch_tape.check import first_step
+from keras_vae.backend.torch_tape.cuda_graph import captured
 from keras_vae.backend.torch_tape.errors import CannotRecordError
 from keras_vae.backend.torch_tape.marks import marks
 from keras_vae.backend.torch_tape.record import Tape, record
@@ -13,6 +15,7 @@ from keras_vae.backend.torch_tape.state import State
 
 # A recording takes as long as it saves in so many steps.
 _STEPS_TO_EARN = 100
+_logger = logging.getLogger(__name__)
 
 
 class RecordedStep:
@@ -29,20 +32,27 @@ class RecordedStep:
         self.marks: list | None = None  # after it was recorded
         self.n_recordings = self.n_replayed = 0
         self.failure: Exception | None = None  # why the last recording is no tape
+        self.no_graph: Exception | None = None  # why the tape is no CUDA graph
 
     def run(self, batches: Iterator[tuple]) -> dict:
-        """Makes a step on each batch; returns the logs of the last one."""
-        logs: dict = {}
-        if marks(self.model) != self.marks:
+        """Makes a step on each batch, at least one; returns the logs of the last one."""
+        first, logs = next(batches), {}
+        if self._marks(first) != self.marks:
             self.tape = None
             if self.n_replayed >= _STEPS_TO_EARN * self.n_recordings:
-                logs = self._record(next(batches))
-        if self.tape is None:
-            for batch in batches:
-                logs = self.step(batch)
-            return logs
-        first = next(batches, None)
-        return logs if first is None else self._replay(itertools.chain([first], batches))
+                logs = self._record(first)
+                first = next(batches, None)
+                if first is None:
+                    return logs
+        batches = itertools.chain([first], batches)
+        if self.tape is not None:
+            return self._replay(batches)
+        for batch in batches:
+            logs = self.step(batch)
+        return logs
+
+    def _marks(self, batch):
+        return [*marks(self.model), *((array.shape, array.dtype) for array in batch)]
 
     def _replay(self, batches):
         logs, n_steps = self.tape.replay(batches)
@@ -59,12 +69,22 @@ class RecordedStep:
         except Exception as error:  # of whatever kind: the step itself says what is wrong
             self.failure = error
             return self.step(batch)
-        self.marks = marks(self.model)
+        self.marks = self._marks(batch)
         logs, agree = first_step(tape, self.step, batch, state)
         if not agree:
             self.failure = CannotRecordError("The tape's first step differs from Keras's.")
-        elif marks(self.model) != self.marks:
+        elif self._marks(batch) != self.marks:
             self.failure = CannotRecordError("The step changes what it reads from Python.")
         else:
             self.tape = tape
+            self._capture(tape, batch, state)
         return logs
+
+    def _capture(self, tape, batch, state):
+        """Lets a CUDA graph run the tape where there is a GPU and that does the same."""
+        self.no_graph = None
+        try:
+            tape.function = captured(tape.function, tape.devices, batch, state)
+        except (CannotRecordError, RuntimeError) as error:
+            self.no_graph = error
+            _logger.debug("A step runs without a CUDA graph: %s", error)
