@@ -1,4 +1,4 @@
-"""A tape as a CUDA graph: on a GPU it trains as the tape does; without one a stand-in is captured."""
+"""A tape as a CUDA graph: on a GPU it trains as the tape does; elsewhere stand-ins are captured."""
 
 import logging
 
@@ -75,9 +75,7 @@ def of_layers_of_keras():
         layers.UpSampling2D(2),
         layers.Conv2DTranspose(1, 3, strides=2, padding="same"),
     ]
-    return kv.VAE(
-        kv.VariationalEncoder(2, keras.Sequential(encoder)), keras.Sequential(decoder)
-    )
+    return kv.VAE(kv.VariationalEncoder(2, keras.Sequential(encoder)), keras.Sequential(decoder))
 
 
 def with_noise_of_torch():
@@ -101,12 +99,12 @@ def named(name):
 RUNS = {
     "elbo": (vae, adam(), {}),
     "iwae": (lambda: vae(objective="iwae"), adam(), {}),
-    "factor": (lambda: vae(objective="factor"), adam(), {}),
+    "factor": (lambda: vae(objective="factor_vae"), adam(), {}),
     "dropout": (lambda: vae(layers.Dropout(0.3)), adam(), {}),
     "noise of a torch module": (with_noise_of_torch, adam(), {}),
     "batch statistics": (lambda: vae(layers.BatchNormalization()), adam(), {}),
-    "a flow": (lambda: vae(encoder={"posterior": "iaf"}), adam(), {}),
-    "a full covariance": (lambda: vae(encoder={"posterior": "full_covariance"}), adam(), {}),
+    "a flow": (lambda: vae(encoder={"posterior": "inverse_autoregressive_flow"}), adam(), {}),
+    "a full covariance": (lambda: vae(encoder={"posterior": "full_covariance_normal"}), adam(), {}),
     "a mixture": (lambda: vae(prior="gaussian_mixture"), adam(), {}),
     "a schedule": (vae, decaying, {}),
     "clipped": (vae, adam(clipnorm=0.1), {}),
@@ -133,6 +131,18 @@ def refused(monkeypatch):
         raise CannotRecordError("The test has it so.")
 
     return lambda: monkeypatch.setattr(recorded_step, "captured", refuse)
+
+
+@pytest.fixture
+def exact():
+    """Lets convolutions of a GPU give the same numbers each time, all of them as float32."""
+    import torch
+
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32, cudnn.deterministic
+    cudnn.allow_tf32, cudnn.deterministic = False, True
+    yield
+    cudnn.allow_tf32, cudnn.deterministic = before
 
 
 class StandIn:
@@ -220,7 +230,32 @@ def test_without_a_gpu_nothing_is_captured_or_said(recorded, caplog):
     assert str(recorded[0].no_graph) == "The step computes on cpu." and not caplog.records
 
 
+@on_cpu
+def test_copies_to_another_device_are_made_once_a_call():
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    from keras_vae.backend.torch_tape.graph import devices
+    from keras_vae.backend.torch_tape.uploads import take_out
+
+    held, written = torch.ones(2, dtype=torch.float64), torch.ones(2)
+
+    def step(x):
+        written.add_(1.0)
+        return x + held.to("meta", torch.float32) + written.to("meta")
+
+    module = make_fx(step)(torch.zeros(2, device="meta"))
+    (copy,) = take_out(module)  # what the step writes is copied at each
+    assert copy.source.data_ptr() == held.data_ptr()
+    assert copy.copy.device.type == "meta" and copy.copy.dtype == torch.float32
+    targets = [node.target for node in module.graph.nodes]
+    assert targets.count(torch.ops.aten._to_copy.default) == 1
+    assert module(torch.zeros(2, device="meta")).shape == (2,)
+    assert devices(module) == {"cpu", "meta"}
+
+
 @on_gpu
+@pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("name", RUNS)
 def test_a_graph_trains_as_the_tape_does(name, recorded, refused):
     make, optimizer, arguments = RUNS[name]

@@ -1,4 +1,4 @@
-"""A tape as a CUDA graph: the GPU is told of a step's kernels once, and then runs them by one call."""
+"""A tape as a CUDA graph: the GPU knows all kernels of a step, and runs them by one call."""
 
 import contextlib
 import warnings

@@ -18,6 +18,7 @@ from keras_vae.backend.torch_tape.guards import Guards
 from keras_vae.backend.torch_tape.python_state import PythonState
 from keras_vae.backend.torch_tape.source import as_function
 from keras_vae.backend.torch_tape.state import State
+from keras_vae.backend.torch_tape.uploads import Upload, take_out
 
 
 class Tape:
@@ -28,6 +29,7 @@ class Tape:
         function: of the arrays of a batch, to a list of the logs that are no metrics.
         names: of these logs.
         draws: what the step draws.
+        copies: what the step reads on another device than its own.
         devices: on which the function computes, "cpu" or "cuda".
     """
 
@@ -37,15 +39,18 @@ class Tape:
         function: Callable,
         names: list[str],
         draws: Draws,
+        copies: list[Upload],
         devices: set[str],
     ):
         self.model, self.function, self.names, self.draws = model, function, names, draws
-        self.devices = devices
+        self.copies, self.devices = copies, devices
 
     @torch.no_grad()
     def replay(self, batches: Iterable[tuple]) -> tuple[dict, int]:
         """Makes a step on each batch; returns the logs of the last one, and how many there were."""
         outputs: list = []
+        for copy in self.copies:
+            copy.renew()
         self.draws.restart()
         try:
             for batch in batches:
@@ -95,7 +100,8 @@ def record(model: keras.Model, step: Callable, batch: tuple, state: State) -> Ta
         state.restore(before)
         python.restore()
     clean_up(module)
-    return Tape(model, as_function(module), names, draws, devices(module))
+    copies = take_out(module)
+    return Tape(model, as_function(module), names, draws, copies, devices(module))
 
 
 def _check_learning_rate(optimizer):

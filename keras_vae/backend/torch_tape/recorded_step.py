@@ -67,18 +67,22 @@ class RecordedStep:
         try:
             tape = record(self.model, self.step, batch, state)
         except Exception as error:  # of whatever kind: the step itself says what is wrong
-            self.failure = error
+            self._fall_back(error)
             return self.step(batch)
         self.marks = self._marks(batch)
         logs, agree = first_step(tape, self.step, batch, state)
         if not agree:
-            self.failure = CannotRecordError("The tape's first step differs from Keras's.")
+            self._fall_back(CannotRecordError("The tape's first step differs from Keras's."))
         elif self._marks(batch) != self.marks:
-            self.failure = CannotRecordError("The step changes what it reads from Python.")
+            self._fall_back(CannotRecordError("The step changes what it reads from Python."))
         else:
             self.tape = tape
             self._capture(tape, batch, state)
         return logs
+
+    def _fall_back(self, error):
+        self.failure = error
+        _logger.debug("A step is not recorded: %s", error)
 
     def _capture(self, tape, batch, state):
         """Lets a CUDA graph run the tape where there is a GPU and that does the same."""
