@@ -40,7 +40,11 @@ def wait_for(logs: dict) -> None:
 
 
 def compiled_loop(
-    model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool, pays_off: bool
+    model: keras.Model,
+    step: Callable,
+    loop_by_xla: bool,
+    update_by_xla: bool,
+    pays_off: bool | None,
 ) -> tuple[Callable, Callable]:
     """Compiles steps over rows of data that lies on the device.
 

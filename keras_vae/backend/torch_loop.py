@@ -30,7 +30,11 @@ def wait_for(logs: dict) -> None:
 
 
 def compiled_loop(
-    model: keras.Model, step: Callable, loop_by_xla: bool, update_by_xla: bool, pays_off: bool
+    model: keras.Model,
+    step: Callable,
+    loop_by_xla: bool,
+    update_by_xla: bool,
+    pays_off: bool | None,
 ) -> tuple[Callable, Callable]:
     """Makes steps over rows of data that lies on the device, by a tape where that pays off.
 
@@ -39,14 +43,15 @@ def compiled_loop(
         step: its `train_step` or `test_step`, from a batch to logs.
         loop_by_xla: of no meaning here.
         update_by_xla: likewise.
-        pays_off: whether there are steps enough to earn what recording one takes.
+        pays_off: whether there are steps enough to earn what recording one takes; None if the
+            time that they take is to tell.
 
     Returns:
         `many(data, rows, n_most)`, which makes a step over each row of `rows`,
         of shape (steps, batch), and `one(data, rows)`, which makes one step over
         rows of any number. Both give the logs of the last step.
     """
-    recorded = RecordedStep(model, step) if pays_off else None
+    recorded = None if pays_off is False else RecordedStep(model, step, bool(pays_off))
 
     def many(data, rows, n_most):
         batches = (_take(data, batch) for batch in _places(rows, data))

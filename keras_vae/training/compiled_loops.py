@@ -29,7 +29,7 @@ class CompiledLoops:
 
     def clear(self) -> None:
         """Forgets what was compiled, as a model that is compiled anew must."""
-        self.made: dict[_Key, tuple[_Loop, bool]] = {}
+        self.made: dict[_Key, tuple[_Loop, bool | None]] = {}
         self.n_steps: dict[_Key, int] = {}
 
     def __call__(
@@ -52,10 +52,12 @@ class CompiledLoops:
         key = (phase, batch_size, names, only_filled)
         self.n_steps[key] = self.n_steps.pop(key, 0) + n_steps  # last, as used last
         loop, made_to_pay_off = self.made.get(key, (None, None))
+        if loop is not None and made_to_pay_off is None:
+            return loop  # which finds out by itself
         pays_off = made_to_pay_off or policy.pays_off(self.model, n_steps, self.n_steps[key])
         if loop is None or pays_off != made_to_pay_off:
             # What is not compiled for its sizes serves them all.
-            loop = self._loop_of_any_size(phase, names, only_filled) if not pays_off else None
+            loop = self._loop_of_any_size(phase, names, only_filled) if pays_off is False else None
             step = self.model.train_step
             if phase == "test":
                 step = backend.without_gradients(self.model.test_step)
@@ -64,7 +66,7 @@ class CompiledLoops:
             step = functools.partial(_on_packed, step, names)
             by_xla = [f(self.model) for f in (policy.loops_by_xla, policy.updates_by_xla)]
             loop = loop or backend.compiled_loop(
-                self.model, step, *(pays_off and choice for choice in by_xla), pays_off
+                self.model, step, *(bool(pays_off) and choice for choice in by_xla), pays_off
             )
             self.made[key] = loop, pays_off
         if len(self.made) > _MAX_LOOPS:
@@ -73,7 +75,7 @@ class CompiledLoops:
 
     def _loop_of_any_size(self, phase, names, only_filled):
         for (made_phase, _, *made_for), (loop, paid_off) in self.made.items():
-            if not paid_off and [made_phase, *made_for] == [phase, names, only_filled]:
+            if paid_off is False and [made_phase, *made_for] == [phase, names, only_filled]:
                 return loop
         return None
 

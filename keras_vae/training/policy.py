@@ -42,12 +42,16 @@ def uses_device_loop(vae: keras.Model) -> bool:
     return True
 
 
-def pays_off(vae: keras.Model, n_steps: int, n_steps_in_all: int) -> bool:
-    """Returns whether the steps of a run, and all so far, earn what it takes to compile them."""
+def pays_off(vae: keras.Model, n_steps: int, n_steps_in_all: int) -> bool | None:
+    """Returns whether the steps of a run, and all so far, earn what it takes to compile them.
+
+    None if that follows from the time that they take, which the loop of torch looks at itself.
+    """
     if RECORDS_STEPS:
         if vae.requested_device_loop == "auto" and not _steps_are_known(vae):
             return False
-        return vae.requested_device_loop is True or n_steps_in_all >= _STEPS_TO_RECORD
+        at_once = vae.requested_device_loop is True or n_steps_in_all >= _STEPS_TO_RECORD
+        return True if at_once else None
     if COMPILES_EACH_SHAPE or not is_cpu():
         return True  # Keras compiles each step by XLA there
     if True in (vae.requested_device_loop, vae.requested_jit_compile):

@@ -300,14 +300,25 @@ def test_a_gradient_that_is_rounding_alone_is_no_difference(recorded):
 
 def test_recording_is_for_runs_that_earn_it(recorded, monkeypatch):
     run(vae, adam(), "auto")
-    assert not recorded
+    assert recorded[0].n_recordings == 0 and recorded[0].seconds > 0.0
     monkeypatch.setattr(policy, "_STEPS_TO_RECORD", 8)
     run(vae, adam(), "auto")
-    assert len(recorded) == 1
+    assert len(recorded) == 2 and recorded[1].n_recordings == 1
     run(
         lambda: WithLogs(kv.VariationalEncoder(2, layers.Dense(4)), layers.Dense(6)), adam(), "auto"
     )
-    assert len(recorded) == 1
+    assert len(recorded) == 2
+
+
+def test_steps_that_take_long_are_recorded_on_the_way(recorded, monkeypatch):
+    from keras_vae.backend.torch_tape import recorded_step
+
+    monkeypatch.setattr(recorded_step, "_SECONDS_TO_EARN", 1e-6)
+    model, _ = run(vae, adam(), "auto")
+    assert recorded[0].n_recordings == 1 and recorded[0].n_replayed == 2 * 3 - 2
+    assert_same(model, run(vae, adam(), False)[0])
+    model.fit(rows(), batch_size=BATCH, epochs=50, verbose=0)
+    assert len(recorded) == 1 and recorded[0].n_recordings == 1
 
 
 def test_a_model_goes_with_its_tape(recorded):

@@ -16,6 +16,7 @@ from keras_vae.backend.torch_tape.fused_adam import fused_update
 from keras_vae.backend.torch_tape.graph import devices
 from keras_vae.backend.torch_tape.guards import Guards
 from keras_vae.backend.torch_tape.python_state import PythonState
+from keras_vae.backend.torch_tape.reuse import reuse_memory
 from keras_vae.backend.torch_tape.source import as_function
 from keras_vae.backend.torch_tape.state import State
 from keras_vae.backend.torch_tape.uploads import Upload, take_out
@@ -101,6 +102,7 @@ def record(model: keras.Model, step: Callable, batch: tuple, state: State) -> Ta
         python.restore()
     clean_up(module)
     copies = take_out(module)
+    reuse_memory(module)
     return Tape(model, as_function(module), names, draws, copies, devices(module))
 
 

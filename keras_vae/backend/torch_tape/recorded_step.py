@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator
 
 import keras
@@ -15,6 +17,8 @@ from keras_vae.backend.torch_tape.state import State
 
 # A recording takes as long as it saves in so many steps.
 _STEPS_TO_EARN = 100
+# Of steps without a tape, of which it takes away a tenth to two thirds.
+_SECONDS_TO_EARN = 1.0
 _logger = logging.getLogger(__name__)
 
 
@@ -24,13 +28,15 @@ class RecordedStep:
     Args:
         model: the compiled model.
         step: from the arrays of a batch to logs.
+        at_once: whether the first step is recorded; else once steps have taken a second.
     """
 
-    def __init__(self, model: keras.Model, step: Callable):
+    def __init__(self, model: keras.Model, step: Callable, at_once: bool):
         self.model, self.step = model, step
         self.tape: Tape | None = None
         self.marks: list | None = None  # after it was recorded
         self.n_recordings = self.n_replayed = 0
+        self.seconds = math.inf if at_once else 0.0  # of steps without a tape
         self.failure: Exception | None = None  # why the last recording is no tape
         self.no_graph: Exception | None = None  # why the tape is no CUDA graph
 
@@ -39,16 +45,23 @@ class RecordedStep:
         first, logs = next(batches), {}
         if self._marks(first) != self.marks:
             self.tape = None
-            if self.n_replayed >= _STEPS_TO_EARN * self.n_recordings:
-                logs = self._record(first)
-                first = next(batches, None)
-                if first is None:
-                    return logs
         batches = itertools.chain([first], batches)
-        if self.tape is not None:
-            return self._replay(batches)
-        for batch in batches:
-            logs = self.step(batch)
+        while self.tape is None:
+            batch = next(batches, None)
+            if batch is None:
+                return logs
+            logs = self._record(batch) if self._is_earned() else self._timed(batch)
+        first = next(batches, None)
+        return logs if first is None else self._replay(itertools.chain([first], batches))
+
+    def _is_earned(self):
+        is_replayed = self.n_replayed >= _STEPS_TO_EARN * self.n_recordings
+        return is_replayed and self.seconds >= _SECONDS_TO_EARN
+
+    def _timed(self, batch):
+        start = time.perf_counter()
+        logs = self.step(batch)
+        self.seconds += time.perf_counter() - start
         return logs
 
     def _marks(self, batch):
