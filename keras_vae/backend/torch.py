@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable
 
 import keras
-import torch
 from keras import ops
 
 from keras_vae.backend import memory, seeds_of_replicas, torch_processes
@@ -13,6 +12,7 @@ from keras_vae.backend.torch_convolution import (
     strided_convolution,
     strided_convolution_transpose,
 )
+from keras_vae.backend.torch_inference import RecordedInference
 from keras_vae.backend.torch_loop import (
     call_numbers,
     compiled_loop,
@@ -114,11 +114,7 @@ def part_seeds(generators: list[keras.random.SeedGenerator]) -> None:
 
 
 def compile_inference(function: Callable, model: keras.Model) -> Callable:
-    def without_gradient(*xs):
-        with torch.no_grad():
-            return ops.convert_to_numpy(function(*(ops.convert_to_tensor(x) for x in xs)))
-
-    return without_gradient
+    return RecordedInference(function, model)
 
 
 def free_memory() -> int:

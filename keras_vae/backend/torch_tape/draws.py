@@ -53,6 +53,7 @@ class Draws(TorchFunctionMode):
         self.sources = list({id(g): g for x in layers for g in seed_generators(x)}.values())
         self.seeds = {id(g): _seed(g) for g in self.sources}
         self.counts = {id(g): 0 for g in self.sources}
+        self.last: tuple = (None, 0)  # the generator that gave a seed last, see `Draw.number`
         self.draws: list[Draw] = []
         self.filled: list[torch.Tensor] = []  # of one number, as Keras's Dropout needs
         self.generator = torch.Generator(keras.ops.zeros(()).device)

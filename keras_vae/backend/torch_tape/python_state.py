@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from keras_vae.backend.keras_internals import GlobalSeed, flatten_layers
+from keras_vae.backend.torch_tape.state import optimizer_of
 
 # Numbers and the like, which layers may count in.
 SCALARS = (bool, int, float, str, type(None), np.generic)
@@ -14,7 +15,8 @@ SCALARS = (bool, int, float, str, type(None), np.generic)
 
 def parts(model: keras.Model) -> list:
     """Returns what has such attributes: all layers, the model among them, and the optimizer."""
-    return [*flatten_layers(model), *([] if model.optimizer is None else [model.optimizer])]
+    optimizer = optimizer_of(model)
+    return [*flatten_layers(model), *([] if optimizer is None else [optimizer])]
 
 
 class PythonState:

@@ -1,11 +1,13 @@
 """Records a step as a flat list of torch's operations."""
 
+import threading
 from collections.abc import Callable, Iterable
 
 import keras
 import torch
 from torch._guards import TracingContext, tracing
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from keras_vae.backend.keras_internals import given_learning_rate
@@ -20,6 +22,8 @@ from keras_vae.backend.torch_tape.reuse import reuse_memory
 from keras_vae.backend.torch_tape.source import as_function
 from keras_vae.backend.torch_tape.state import State
 from keras_vae.backend.torch_tape.uploads import Upload, take_out
+
+_ONE_AT_A_TIME = threading.Lock()  # make_fx changes what all threads call
 
 
 class Tape:
@@ -93,17 +97,29 @@ def record(model: keras.Model, step: Callable, batch: tuple, state: State) -> Ta
 
     before, python = state.copy(), PythonState(model)
     try:
-        with draws.seeds_on_host(), fused_update(model.optimizer), _tracing():
-            module = make_fx(logs, tracing_mode="real")(*(array.clone() for array in batch))
+        with draws.seeds_on_host(), fused_update(model.optimizer):
+            module = graph_of(logs, batch)
         if python.has_drawn():
             raise CannotRecordError("The step draws by NumPy or Python.")
     finally:
         state.restore(before)
         python.restore()
+    copies = shorten(module)
+    return Tape(model, as_function(module), names, draws, copies, devices(module))
+
+
+def graph_of(function: Callable, arrays: Iterable[torch.Tensor]) -> GraphModule:
+    """Records what a function of tensors does on some arrays, of which it gets copies."""
+    with _ONE_AT_A_TIME, _tracing():
+        return make_fx(function, tracing_mode="real")(*(array.clone() for array in arrays))
+
+
+def shorten(module: GraphModule) -> list[Upload]:
+    """Takes out of a graph what a replay need not do; returns what is to be copied before it."""
     clean_up(module)
     copies = take_out(module)
     reuse_memory(module)
-    return Tape(model, as_function(module), names, draws, copies, devices(module))
+    return copies
 
 
 def _check_learning_rate(optimizer):

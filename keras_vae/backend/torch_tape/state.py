@@ -6,11 +6,19 @@ import torch
 from keras_vae.backend.keras_internals import flatten_layers, loss_tracker, stored_value
 
 
+def optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer | None:
+    """Returns the optimizer, which a model has once it was compiled."""
+    return model.optimizer if model.compiled else None
+
+
 def variables(model: keras.Model) -> list[keras.Variable]:
     """Returns all variables of a model: weights, seeds, metrics and the optimizer's."""
-    optimizer = [] if model.optimizer is None else model.optimizer.variables
-    found = [*model.variables, *model.metrics_variables, *loss_tracker(model).variables]
-    return list({id(v): v for v in (*found, *optimizer)}.values())
+    found = [*model.variables]
+    if model.compiled:
+        found += [*model.metrics_variables, *loss_tracker(model).variables]
+    optimizer = optimizer_of(model)
+    found += [] if optimizer is None else optimizer.variables
+    return list({id(v): v for v in found}.values())
 
 
 class State:
