@@ -42,7 +42,8 @@ class RecordedStep:
 
     def run(self, batches: Iterator[tuple]) -> dict:
         """Makes a step on each batch, at least one; returns the logs of the last one."""
-        first, logs = next(batches), {}
+        logs: dict = {}
+        first = next(batches)
         if self._marks(first) != self.marks:
             self.tape = None
         batches = itertools.chain([first], batches)
@@ -51,8 +52,8 @@ class RecordedStep:
             if batch is None:
                 return logs
             logs = self._record(batch) if self._is_earned() else self._timed(batch)
-        first = next(batches, None)
-        return logs if first is None else self._replay(itertools.chain([first], batches))
+        following = next(batches, None)
+        return logs if following is None else self._replay(itertools.chain([following], batches))
 
     def _is_earned(self):
         is_replayed = self.n_replayed >= _STEPS_TO_EARN * self.n_recordings
