@@ -43,8 +43,8 @@ def compiled_loop(
         step: its `train_step` or `test_step`, from a batch to logs.
         loop_by_xla: of no meaning here.
         update_by_xla: likewise.
-        pays_off: whether there are steps enough to earn what recording one takes; None if the
-            time that they take is to tell.
+        pays_off: whether there are steps enough to earn what recording one takes; None if what
+            they compute is to tell.
 
     Returns:
         `many(data, rows, n_most)`, which makes a step over each row of `rows`,

@@ -45,7 +45,7 @@ def uses_device_loop(vae: keras.Model) -> bool:
 def pays_off(vae: keras.Model, n_steps: int, n_steps_in_all: int) -> bool | None:
     """Returns whether the steps of a run, and all so far, earn what it takes to compile them.
 
-    None if that follows from the time that they take, which the loop of torch looks at itself.
+    None if that follows from what a step computes, which the loop of torch counts itself.
     """
     if RECORDS_STEPS:
         if vae.requested_device_loop == "auto" and not _steps_are_known(vae):

@@ -3,7 +3,6 @@
 import itertools
 import logging
 import math
-import time
 from collections.abc import Callable, Iterator
 
 import keras
@@ -14,11 +13,13 @@ from keras_vae.backend.torch_tape.errors import CannotRecordError
 from keras_vae.backend.torch_tape.marks import marks
 from keras_vae.backend.torch_tape.record import Tape, record
 from keras_vae.backend.torch_tape.state import State
+from keras_vae.backend.torch_tape.work import Work
 
 # A recording takes as long as it saves in so many steps.
 _STEPS_TO_EARN = 100
-# Of steps without a tape, of which it takes away a tenth to two thirds.
-_SECONDS_TO_EARN = 1.0
+# Of floating-point operations in steps without a tape: a second of a core, of which a tape takes
+# away a tenth to a half. Not a time, so that runs of one seed are the same.
+_WORK_TO_EARN = 5e10
 _logger = logging.getLogger(__name__)
 
 
@@ -28,7 +29,7 @@ class RecordedStep:
     Args:
         model: the compiled model.
         step: from the arrays of a batch to logs.
-        at_once: whether the first step is recorded; else once steps have taken a second.
+        at_once: whether the first step is recorded; else after those that earn it.
     """
 
     def __init__(self, model: keras.Model, step: Callable, at_once: bool):
@@ -36,7 +37,8 @@ class RecordedStep:
         self.tape: Tape | None = None
         self.marks: list | None = None  # after it was recorded
         self.n_recordings = self.n_replayed = 0
-        self.seconds = math.inf if at_once else 0.0  # of steps without a tape
+        self.work = math.inf if at_once else 0.0  # of steps without a tape
+        self.work_of_step: int | None = None  # of the first one
         self.failure: Exception | None = None  # why the last recording is no tape
         self.no_graph: Exception | None = None  # why the tape is no CUDA graph
 
@@ -51,18 +53,22 @@ class RecordedStep:
             batch = next(batches, None)
             if batch is None:
                 return logs
-            logs = self._record(batch) if self._is_earned() else self._timed(batch)
+            logs = self._record(batch) if self._is_earned() else self._counted(batch)
         following = next(batches, None)
         return logs if following is None else self._replay(itertools.chain([following], batches))
 
     def _is_earned(self):
         is_replayed = self.n_replayed >= _STEPS_TO_EARN * self.n_recordings
-        return is_replayed and self.seconds >= _SECONDS_TO_EARN
+        return is_replayed and self.work >= _WORK_TO_EARN
 
-    def _timed(self, batch):
-        start = time.perf_counter()
-        logs = self.step(batch)
-        self.seconds += time.perf_counter() - start
+    def _counted(self, batch):
+        if self.work_of_step is None:
+            with Work() as work:
+                logs = self.step(batch)
+            self.work_of_step = work.n
+        else:
+            logs = self.step(batch)
+        self.work += self.work_of_step
         return logs
 
     def _marks(self, batch):
