@@ -127,6 +127,9 @@ class VAE(PriorFitting, Inference, Judging, Classification, Saving):
             terms.append("regularization_loss")
         self.total_loss_tracker = LossTracker(terms)
         self.term_trackers = [TermTracker(n, self.total_loss_tracker.mean) for n in terms]
+        self.reconstruction_loss_tracker = self.term_trackers[0]
+        if self.objective.needs_kl:
+            self.kl_loss_tracker = self.term_trackers[1]
         self.training_step = self.data_size = None
         counter = {"shape": (), "trainable": False, "aggregation": "only_first_replica"}
         if any(part.needs_step for part in self.objective.parts()):

@@ -261,6 +261,9 @@ def test_trackers_and_batch_methods(x):
     assert float(vae.total_loss_tracker.result()) == pytest.approx(float(found["loss"]))
     for tracker in vae.term_trackers:
         assert float(tracker.result()) == pytest.approx(float(found[tracker.name]))
+    for name in ("reconstruction", "kl"):
+        tracker = getattr(vae, f"{name}_loss_tracker")
+        assert float(tracker.result()) == pytest.approx(float(found[f"{name}_loss"]))
     assert set(vae.test_on_batch(x, return_dict=True)) == set(found)
     assert vae.predict_on_batch(x).shape == x.shape
     assert len(vae.evaluate(x, verbose=0)) == 4
