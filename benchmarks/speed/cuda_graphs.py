@@ -25,6 +25,7 @@ def refuse(*args):
 
 def contestants(inputs: Inputs, steps: int) -> dict:
     """Returns trainers by name, after a round in which each is recorded."""
+    recorded_step.CAPTURES = True  # off by default
     capture = recorded_step.captured
     made = {
         "hand-written": TorchLoop(inputs, False),

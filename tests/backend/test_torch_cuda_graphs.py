@@ -158,6 +158,14 @@ class StandIn:
             mine.copy_(new)
 
 
+@pytest.fixture(autouse=True)
+def captures(monkeypatch):
+    """Turns graphs on, which are off until they were seen on a GPU."""
+    from keras_vae.backend.torch_tape import recorded_step
+
+    monkeypatch.setattr(recorded_step, "CAPTURES", True)
+
+
 @pytest.fixture
 def captured(monkeypatch):
     """Lets stand-ins be captured, and takes the CPU for a GPU; returns those that were."""
