@@ -210,7 +210,7 @@ def _draw(drawn, path):
                 points = [result[quantity] for result in found]
                 panel.plot(values, points, "o", ms=4, color=curve.get_color(), label=function)
         row[0].set_ylabel(label)
-    rows[0][0].legend(frameon=False)
+    rows[0][0].legend(frameon=False, loc="upper left", fontsize="small")
     figure.savefig(path, dpi=110)
 
 
