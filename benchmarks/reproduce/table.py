@@ -46,8 +46,8 @@ def _origin(found: list[dict]) -> list[str]:
     if not found:
         return ["–", "–"]
     minutes = np.mean([f["minutes"] for f in found])
-    told = {f"{f['date']}, {f['commit']}, {f['backend']}" for f in found}
-    return [f"{minutes:.1f}", "; ".join(sorted(told))]
+    told = [" ".join(sorted({f[key] for f in found})) for key in ("date", "commit", "backend")]
+    return [f"{minutes:.1f}", ", ".join(told)]
 
 
 def _line(cells: list[str]) -> str:

@@ -49,13 +49,14 @@ _FROM_A_SHAPE = (
 )
 
 
-def clean_up(module: GraphModule) -> None:
-    """Shortens a recorded graph in place."""
+def clean_up(module: GraphModule, exact: bool = False) -> None:
+    """Shortens a recorded graph in place; to the last bit the same where `exact` is asked for."""
     share_attributes(module)
     leave_out_idle(module)
     fold_constants(module)
     share_equal(module)
-    join_products_and_sums(module)
+    if not exact:
+        join_products_and_sums(module)
     module.graph.eliminate_dead_code(is_impure_node=_has_effect)
     module.graph.lint()
 

@@ -114,9 +114,9 @@ def graph_of(function: Callable, arrays: Iterable[torch.Tensor]) -> GraphModule:
         return make_fx(function, tracing_mode="real")(*(array.clone() for array in arrays))
 
 
-def shorten(module: GraphModule) -> list[Upload]:
+def shorten(module: GraphModule, exact: bool = False) -> list[Upload]:
     """Takes out of a graph what a replay need not do; returns what is to be copied before it."""
-    clean_up(module)
+    clean_up(module, exact)
     copies = take_out(module)
     reuse_memory(module)
     return copies
