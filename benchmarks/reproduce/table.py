@@ -7,28 +7,37 @@ from row import Column, Row
 
 def table(row: Row, results: Results, seeds: range) -> str:
     """Returns the table and the verdict; what was not run is a dash."""
+    found = {
+        case: [f for f in (results.get(case, seed) for seed in seeds) if f is not None]
+        for case in row.cases()
+    }
+    figures = {
+        case: {
+            name: np.array([f["figures"][name] for f in found[case] if name in f["figures"]], float)
+            for name in row.columns
+        }
+        for case in found
+    }
+    columns = {
+        name: column
+        for name, column in row.columns.items()
+        if column.published or any(len(figures[case][name]) for case in figures)
+    }
     heads = ["case"]
-    for column in row.columns.values():
+    for column in columns.values():
         heads += [f"{column.title}: published", "ours"] if column.published else [column.title]
     lines = [_line([*heads, "minutes", "date, commit, backend"]), "|" + "---|" * (len(heads) + 2)]
-    figures = {}
-    for case in row.cases():
-        found = [f for f in (results.get(case, seed) for seed in seeds) if f is not None]
+    for case in found:
         cells = [case]
-        figures[case] = {}
-        for name, column in row.columns.items():
-            values = np.array([f["figures"][name] for f in found if name in f["figures"]], float)
-            figures[case][name] = values
-            published = column.published.get(case)
-            said = "–" if published is None else f"{published:.{column.digits}f}"
-            cells += [said] if column.published else []
-            cells.append(spread(values, column))
-        lines.append(_line([*cells, *_origin(found)]))
-    if all(results.get(case, seed) for case in row.cases() for seed in seeds):
-        lines += ["", *row.verdict(figures)]
-    else:
-        lines += ["", "Not all was run yet: no verdict."]
-    return "\n".join(lines)
+        for name, column in columns.items():
+            if column.published:
+                published = column.published.get(case)
+                cells.append("–" if published is None else f"{published:.{column.digits}f}")
+            cells.append(spread(figures[case][name], column))
+        lines.append(_line([*cells, *_origin(found[case])]))
+    is_whole = all(len(some) == len(seeds) for some in found.values())
+    verdict = row.verdict(figures) if is_whole else ["Not all was run yet: no verdict."]
+    return "\n".join([*lines, "", *verdict])
 
 
 def spread(values: np.ndarray, column: Column) -> str:
