@@ -97,6 +97,8 @@ def model(objective):
 
 def train(make, n_rows):
     """Returns the weights after training, one behind another, or the words of a refusal."""
+    import keras
+
     rng = np.random.default_rng(0)
     x = (rng.random((n_rows, N_FEATURES)) < 0.4).astype("float32")
     beside = {"sample_weight": rng.choice([0.0, 0.5, 2.0], n_rows).astype("float32")}
@@ -107,11 +109,13 @@ def train(make, n_rows):
         if objective.classes_of(vae.condition) is not None:
             beside["labels"] = labels
         vae.build((None, N_FEATURES))
-        vae.set_weights([rng.normal(scale=0.5, size=w.shape) for w in vae.get_weights()])
+        for variable in vae.trainable_variables:
+            variable.assign(rng.normal(scale=0.5, size=variable.shape))
         vae.fit(x, batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=0, **beside)
     except (ValueError, TypeError, NotImplementedError) as error:
         return f"{type(error).__name__}: {error}"
-    return np.concatenate([np.ravel(w) for w in vae.get_weights()])
+    weights = [keras.ops.convert_to_numpy(v) for v in vae.trainable_variables]
+    return np.concatenate([np.ravel(w) for w in weights])
 
 
 def work(engine, number, count, port, folder, n_rows, names):
