@@ -8,7 +8,9 @@ the largest weight, or the words by which the engine refuses the objective.
 """
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,7 +121,7 @@ def train(make, n_rows):
 
 
 def work(engine, number, count, port, folder, n_rows, names):
-    """Keeps what each objective ends with in a file of this process."""
+    """Keeps what each objective ends with in a file of this process, after each."""
     with start(engine, number, count, port):
         import keras
 
@@ -127,11 +129,14 @@ def work(engine, number, count, port, folder, n_rows, names):
         for name in names or makers:
             keras.utils.set_random_seed(0)
             found[name] = train(makers[name], n_rows)
-        np.savez(f"{folder}/{number}.npz", **found)
+            np.savez(f"{folder}/{number}.npz", **found)
 
 
 def run(engine, count, options):
-    """Returns what each process of an engine has found, by name of the objective."""
+    """Returns what each process of an engine has found, by name of the objective.
+
+    Without the objectives that the time did not suffice for.
+    """
     port = str(free_port())
     n_processes = 1 if engine in IN_ONE_PROCESS else count
     environment = {**os.environ, "KERAS_BACKEND": BACKENDS[engine]}
@@ -143,23 +148,27 @@ def run(engine, count, options):
             with open(f"{folder}/{number}.log", "wb") as log:
                 process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
             processes.append(process)
-        try:
-            for process in processes:
-                process.wait(timeout=options.timeout)
-        finally:
-            for process in processes:
-                process.kill()
-        if any(process.returncode for process in processes):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            processes[0].wait(timeout=options.timeout)
+            for process in processes[1:]:
+                process.wait(timeout=60)
+        for process in processes:
+            process.kill()
+            process.wait()
+        if processes[0].returncode not in (0, -signal.SIGKILL):
             log = (Path(folder) / "0.log").read_text()[-3000:]
-            raise SystemExit(f"{engine} ended with an error:\n{log}")
-        return [dict(np.load(f"{folder}/{number}.npz")) for number in range(n_processes)]
+            print(f"{engine} ended with an error:\n{log}", file=sys.stderr)
+        files = [Path(folder) / f"{number}.npz" for number in range(n_processes)]
+        return [dict(np.load(file)) if file.exists() else {} for file in files]
 
 
 def compared(found, expected):
     """Returns the relative difference of the processes' weights from one device's, in words."""
-    words = [str(f) for f in (*found, expected) if f.dtype.kind == "U"]
-    if words:
-        return words[0]
+    if any(f is None for f in found):
+        return "no time"
+    refusals = [str(f) for f in (*found, expected) if f.dtype.kind == "U"]
+    if refusals:
+        return refusals[0]
     difference = max(np.abs(f - expected).max() for f in found) / np.abs(expected).max()
     return f"{difference:.0e}" + ("" if difference <= TOLERANCE else " (!)")
 
@@ -169,7 +178,7 @@ def main():
     parser.add_argument("--engines", nargs="*", default=list(BACKENDS), choices=list(BACKENDS))
     parser.add_argument("--objectives", nargs="*", help="names, all by default")
     parser.add_argument("--rows", type=int, default=33, help="the last batch has rows modulo 8")
-    parser.add_argument("--timeout", type=int, default=1800)
+    parser.add_argument("--timeout", type=int, default=1800, help="seconds of one engine's run")
     options = parser.parse_args()
     alone, table = {}, {}
     for engine in options.engines:
@@ -177,13 +186,15 @@ def main():
         if backend not in alone:
             alone[backend] = run(engine, 1, options)[0]
         found = run(engine, 2, options)
-        for name, expected in alone[backend].items():
-            table.setdefault(name, []).append(compared([f[name] for f in found], expected))
-        print(f"{engine} done", file=sys.stderr, flush=True)
+        for name in alone[backend]:
+            words = compared([f.get(name) for f in found], alone[backend][name])
+            table.setdefault(name, {})[engine] = words
+            print(engine, name, words, sep=", ", file=sys.stderr, flush=True)
     print("| objective |", " | ".join(options.engines), "|")
     print("|---" * (1 + len(options.engines)) + "|")
     for name, row in table.items():
-        print(f"| {name} |", " | ".join(row), "|")
+        words = [row.get(engine, "no time") for engine in options.engines]
+        print(f"| {name} |", " | ".join(words), "|")
 
 
 if __name__ == "__main__":

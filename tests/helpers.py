@@ -15,15 +15,23 @@ N_FEATURES, LATENT_DIM = 12, 3
 
 @keras.saving.register_keras_serializable(package="tests")
 class FixedNoise(keras.layers.Layer):
-    """Stands in for a SampleLayer: the same noise for every sample and backend."""
+    """Stands in for a SampleLayer: the same noise for every sample and backend.
+
+    Of several draws it is spread from -epsilon to epsilon.
+    """
 
     def __init__(self, epsilon=0.5, **kwargs):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def call(self, inputs):
+    def call(self, inputs, n_samples=None):
         z_mean, z_log_var = inputs
-        return z_mean + keras.ops.exp(0.5 * z_log_var) * self.epsilon
+        noise = keras.ops.exp(0.5 * z_log_var) * self.epsilon
+        if n_samples is None:
+            return z_mean + noise
+        draws = np.linspace(-1.0, 1.0, n_samples, dtype="float32")
+        draws = keras.ops.convert_to_tensor(draws.reshape(-1, *[1] * len(z_mean.shape)))
+        return z_mean + draws * noise
 
 
 to_numpy = keras.ops.convert_to_numpy

@@ -1,4 +1,4 @@
-"""Small VAEs of all objectives that look across the batch, trained for 20 steps.
+"""Small VAEs of the objectives that look across the batch or take several draws, for 20 steps.
 
 Their noise is fixed, so that one device, several and several processes must agree. The last
 batch of an epoch has one row, so that some get none.
@@ -16,7 +16,7 @@ import keras_vae as kv
 from keras_vae import objectives
 
 N_ROWS, BATCH_SIZE, EPOCHS = 33, 8, 4
-NAMES = ("penalties", "trimmed", "beta_tc_vae")
+NAMES = ("penalties", "trimmed", "iwae", "semi_supervised", "beta_tc_vae")
 rng = np.random.default_rng(0)
 X = (rng.random((N_ROWS, N_FEATURES)) < 0.4).astype("float32")
 WEIGHTS = rng.choice([0.0, 0.5, 2.0], N_ROWS).astype("float32")
@@ -51,6 +51,12 @@ def cases(names):
         yield "penalties", parts, {"labels": LABELS}
     if "trimmed" in names:
         yield "trimmed", {"objective": objectives.Trimmed(objectives.Capacity(2.0, 3.0), 0.3)}, {}
+    if "iwae" in names:
+        yield "iwae", {"objective": objectives.IWAE(4)}, {"sample_weight": WEIGHTS}
+    if "semi_supervised" in names:
+        objective = objectives.SemiSupervised(1.0, kv.networks.DenseDecoder(2, (4,), "tanh"))
+        parts = {"objective": objective, "condition": kv.conditions.OneHot(2)}
+        yield "semi_supervised", parts, {"labels": LABELS}
     likelihood = kv.likelihoods.Gaussian("optimal")
     parts = {"objective": objectives.BetaTCVAE(3.0), "likelihood": likelihood}
     yield "beta_tc_vae", parts, {"sample_weight": WEIGHTS}
