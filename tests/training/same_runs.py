@@ -8,47 +8,60 @@ from helpers import assert_same_logs, make_vae
 SAME_COMPILER = {"jit_compile": keras.backend.backend() == "jax"}
 
 
-class Runs:
-    """Runs of one model, with the loop and without, all from the same state.
+class Restarted:
+    """A built model that is as it was at the start whenever it is called for.
 
     What was compiled for one test serves the others.
     """
 
-    def __init__(self, shapes, **parts):
-        self.vaes = {}
-        for on in (True, False):
-            keras.utils.set_random_seed(5)
-            options = {"device_loop": on, **SAME_COMPILER}
-            vae = make_vae(compile_kwargs=options, **{k: make() for k, make in parts.items()})
-            vae.build(shapes)
-            vae.optimizer.build(vae.trainable_variables)
-            self.vaes[on] = vae
-        self.start = self.state(vae)
+    def __init__(self, shapes, seed=5, **kwargs):
+        self.seed = seed
+        keras.utils.set_random_seed(seed)
+        self.vae = make_vae(**kwargs)
+        self.vae.build(shapes)
+        self.vae.optimizer.build(self.vae.trainable_variables)
+        self.start = self.state()
 
-    @staticmethod
-    def variables(vae):
-        return [*vae.variables, *vae.optimizer.variables]
+    @property
+    def variables(self):
+        return [*self.vae.variables, *self.vae.optimizer.variables]
 
-    def state(self, vae):
-        # Copies: on torch an array has the memory of the variable.
-        return [np.array(keras.ops.convert_to_numpy(v)) for v in self.variables(vae)]
+    def state(self):
+        return [keras.ops.convert_to_numpy(v) for v in self.variables]
 
-    def model(self, on):
-        """Returns the model with the loop or without, as it was at the start."""
-        vae = self.vaes[on]
-        for variable, value in zip(self.variables(vae), self.start, strict=True):
+    def __call__(self):
+        keras.utils.set_random_seed(self.seed)
+        for variable, value in zip(self.variables, self.start, strict=True):
             variable.assign(value)
-        vae.row_order.state = (3, 0)
-        vae.compiled_loops.n_steps = dict.fromkeys(vae.compiled_loops.n_steps, 0)
-        return vae
+        self.vae.row_order.state = (3, 0)
+        loops = self.vae.compiled_loops
+        # Until it is asked for, be it for 0 steps, as of a stream whose length nobody knows.
+        loops.n_steps = dict.fromkeys(loops.n_steps, False)
+        return self.vae
+
+    @property
+    def used_loop(self) -> bool:
+        """Whether a compiled loop has been asked for since the start."""
+        return any(n is not False for n in self.vae.compiled_loops.n_steps.values())
+
+
+class Runs:
+    """Runs of one model, with the loop and without, all from the same state."""
+
+    def __init__(self, shapes, **parts):
+        self.models = {}
+        for on in (True, False):
+            options = {"device_loop": on, **SAME_COMPILER}
+            made = {name: make() for name, make in parts.items()}
+            self.models[on] = Restarted(shapes, compile_kwargs=options, **made)
 
     def run(self, on, stream, validation_data=lambda: None, **kwargs):
-        vae = self.model(on)
+        model = self.models[on]
+        vae = model()
         kwargs = {"epochs": 2, "verbose": 0, "validation_data": validation_data(), **kwargs}
         history = vae.fit(stream(), **kwargs)
-        # It counts the steps that it is asked for.
-        assert any(vae.compiled_loops.n_steps.values()) is on
-        return history, self.state(vae)
+        assert model.used_loop is on
+        return history, model.state()
 
     def assert_same(self, stream, finds_end=False, **kwargs):
         """Compares the runs; returns the history of that with the loop."""

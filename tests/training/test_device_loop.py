@@ -127,10 +127,10 @@ def test_mixed_precision(x):
 def test_evaluate_is_that_of_keras(runs, x, weights):
     logs = []
     for on in (True, False):
-        vae = runs.model(on)
+        vae = runs.models[on]()
         kwargs = {"batch_size": 60, "return_dict": True, "verbose": 0}
         logs.append([vae.evaluate(x, **kwargs), vae.evaluate(x, sample_weight=weights, **kwargs)])
-        assert any(vae.compiled_loops.n_steps.values()) is on
+        assert runs.models[on].used_loop is on
     for mine, expected in zip(*logs, strict=True):
         assert_same_logs(mine, expected, rtol=1e-5)
 
@@ -150,7 +150,7 @@ def test_epoch_callbacks_act_as_in_keras(runs, x, tmp_path):
     )
     calls = [lower, log, save, read]
     runs.run(True, lambda: x, batch_size=32, epochs=3, callbacks=calls)
-    vae = runs.vaes[True]
+    vae = runs.models[True].vae
     np.testing.assert_allclose(rates, [5e-3, 2.5e-3, 1.25e-3])
     assert (tmp_path / "log.csv").read_text().count("\n") == 4
     saved = keras.saving.load_model(tmp_path / "3.keras")

@@ -130,7 +130,7 @@ def test_validation_on_streams(runs, x):
 
 def test_evaluate(runs, x):
     def logs(on, stream, **kwargs):
-        return runs.model(on).evaluate(stream(), verbose=0, return_dict=True, **kwargs)
+        return runs.models[on]().evaluate(stream(), verbose=0, return_dict=True, **kwargs)
 
     for stream, kwargs in (
         (lambda: tf_dataset(x), {}),
