@@ -40,6 +40,19 @@ def once(test, request, make):
     return _made[key]
 
 
+def trained(vae, part, *args, **kwargs):
+    """Returns the model after a `fit`, and what the weights of a part of it were before."""
+    before = [to_numpy(w) for w in part.trainable_weights]
+    vae.fit(*args, verbose=0, **kwargs)
+    return vae, before
+
+
+def fit_an_epoch(vae, *args, **kwargs):
+    """Returns the logs of an epoch; without graphs on TensorFlow, which takes long to trace."""
+    vae.run_eagerly = keras.backend.backend() == "tensorflow"
+    return vae.fit(*args, verbose=0, **kwargs).history
+
+
 @contextlib.contextmanager
 def dtype_policy(policy: str):
     """Sets Keras's dtype policy for a while."""

@@ -202,7 +202,7 @@ class ConditionContract:
         with common.dtype_policy(policy):
             objective = kv.objectives.ELBO() + DtypesOfGiven(found.update)
             vae = make_vae(make(), objective=objective)
-            logs = vae.fit(X, condition=values, epochs=1, verbose=0).history
+            logs = common.fit_an_epoch(vae, X, condition=values)
             common.assert_float32_weights(vae.condition)
         assert np.isfinite(logs["loss"]).all()
         assert found == {"float32"}

@@ -37,14 +37,16 @@ class ConditionalPriorContract:
     """Tests of a conditional prior; a subclass gives the fixture `make`."""
 
     @pytest.fixture
-    def vae(self, request, make):
-        """A model that has trained with the prior for a moment; the tests share it."""
-        return common.once(self, request, lambda: self.trained(make()))
+    def trained(self, request, make):
+        """A model that has trained for a moment, which the tests share, and weights before."""
+        return common.once(self, request, lambda: self.train(make()))
 
-    def trained(self, prior):
-        vae = make_vae(prior)
-        vae.fit(X, condition=C, epochs=4, verbose=0)
-        return vae
+    @pytest.fixture
+    def vae(self, trained):
+        return trained[0]
+
+    def train(self, prior):
+        return common.trained(make_vae(prior), prior, X, condition=C, epochs=4)
 
     def test_it_is_a_conditional_prior(self, make):
         assert isinstance(make(), kv.priors.ConditionalPrior)
@@ -114,12 +116,9 @@ class ConditionalPriorContract:
         else:
             np.testing.assert_allclose(kl, estimates, rtol=1e-4, atol=1e-4)
 
-    def test_its_weights_are_trained(self, make):
-        prior = make()
-        vae = make_vae(prior)
-        before = [to_numpy(w) for w in prior.trainable_weights]
-        vae.fit(X, condition=C, epochs=3, verbose=0)
-        for weight, value in zip(prior.trainable_weights, before, strict=True):
+    def test_its_weights_are_trained(self, trained):
+        vae, before = trained
+        for weight, value in zip(vae.prior.trainable_weights, before, strict=True):
             assert not np.allclose(to_numpy(weight), value, atol=1e-6), weight.path
 
     def test_it_comes_back_from_a_file_and_goes_on(self, vae, tmp_path):
@@ -142,7 +141,7 @@ class ConditionalPriorContract:
             prior, found = make(), set()
             vae = make_vae(prior, kl_divergence=common.recording_kl(found))
             common.assert_float32_weights(prior)
-            logs = vae.fit(X, condition=C, epochs=1, verbose=0).history
+            logs = common.fit_an_epoch(vae, X, condition=C)
         assert np.isfinite(logs["loss"]).all()
         assert found == {"float32"}
 

@@ -33,14 +33,17 @@ class ObjectiveContract:
     """Tests of an objective; a subclass gives the fixture `make`."""
 
     @pytest.fixture
-    def vae(self, request, make):
-        """A model that has trained with the objective for a moment; the tests share it."""
-        return common.once(self, request, lambda: self.trained(make()))
+    def trained(self, request, make):
+        """A model that has trained for a moment, which the tests share, and weights before."""
+        return common.once(self, request, lambda: self.train(make()))
 
-    def trained(self, objective):
+    @pytest.fixture
+    def vae(self, trained):
+        return trained[0]
+
+    def train(self, objective):
         vae = common.make_vae(objective=objective)
-        vae.fit(common.data(vae), epochs=2, verbose=0)
-        return vae
+        return common.trained(vae, objective, common.data(vae), epochs=2)
 
     def test_it_is_an_objective(self, make):
         objective = make()
@@ -55,12 +58,10 @@ class ObjectiveContract:
         assert set(logs) == names | set(vae.objective.own_terms)
         assert np.isfinite(list(logs.values())).all()
 
-    def test_its_networks_are_trained(self, make):
-        vae = common.make_vae(objective=make())
-        before = [to_numpy(w) for w in vae.objective.trainable_weights]
+    def test_its_networks_are_trained(self, trained):
+        vae, before = trained
         if not before:
             pytest.skip("it has none")
-        vae.fit(common.data(vae), epochs=2, verbose=0)
         for weight, value in zip(vae.objective.trainable_weights, before, strict=True):
             assert not np.allclose(to_numpy(weight), value, atol=1e-7), weight.path
 
@@ -94,7 +95,7 @@ class ObjectiveContract:
         objective = make() + Nothing()
         assert type(objective) is type(make())
         vae = common.make_vae(objective=objective)
-        logs = vae.fit(common.data(vae), verbose=0).history
+        logs = common.fit_an_epoch(vae, common.data(vae))
         assert logs["nothing"] == [0.0]
         assert np.isfinite(logs["loss"]).all()
 
@@ -103,5 +104,5 @@ class ObjectiveContract:
         with common.dtype_policy(policy):
             vae = common.make_vae(objective=make())
             common.assert_float32_weights(vae.objective)
-            logs = vae.fit(common.data(vae), verbose=0).history
+            logs = common.fit_an_epoch(vae, common.data(vae))
         assert np.isfinite(logs["loss"]).all()

@@ -31,14 +31,17 @@ class PosteriorContract:
         return common.make_vae(prior, head, **kwargs)
 
     @pytest.fixture
-    def vae(self, request, make):
-        """A model that has trained with the posterior for a moment; the tests share it."""
-        return common.once(self, request, lambda: self.trained(make()))
+    def trained(self, request, make):
+        """A model that has trained for a moment, which the tests share, and weights before."""
+        return common.once(self, request, lambda: self.train(make()))
 
-    def trained(self, head):
+    @pytest.fixture
+    def vae(self, trained):
+        return trained[0]
+
+    def train(self, head):
         vae = self.make_vae(head)
-        vae.fit(common.data(vae), epochs=2, verbose=0)
-        return vae
+        return common.trained(vae, head, common.data(vae), epochs=2)
 
     @pytest.fixture
     def posterior(self, vae):
@@ -152,12 +155,9 @@ class PosteriorContract:
             to_numpy(of_taken), to_numpy(log_prob)[[2, 0]], rtol=1e-4, atol=1e-4
         )
 
-    def test_its_weights_are_trained(self, make):
-        vae = self.make_vae(make())
-        head = vae.encoder.head
-        before = [to_numpy(w) for w in head.trainable_weights]
-        vae.fit(common.data(vae), epochs=2, verbose=0)
-        for weight, value in zip(head.trainable_weights, before, strict=True):
+    def test_its_weights_are_trained(self, trained):
+        vae, before = trained
+        for weight, value in zip(vae.encoder.head.trainable_weights, before, strict=True):
             assert not np.array_equal(to_numpy(weight), value), weight.path
 
     def test_it_comes_back_from_a_file(self, vae, tmp_path):
@@ -176,7 +176,7 @@ class PosteriorContract:
             kl = {"kl_divergence": common.recording_kl(found)} if has_density else {}
             vae = self.make_vae(head, **kl)
             common.assert_float32_weights(vae.encoder.head)
-            logs = vae.fit(common.data(vae), epochs=1, verbose=0).history
+            logs = common.fit_an_epoch(vae, common.data(vae))
             params = vae.posterior_params(common.data(vae, 4))
         assert np.isfinite(logs["loss"]).all()
         found |= {keras.backend.standardize_dtype(value.dtype) for value in params.values()}

@@ -27,14 +27,17 @@ class PriorContract:
     """Tests of a prior; a subclass gives the fixture `make`."""
 
     @pytest.fixture
-    def vae(self, request, make):
-        """A model that has trained with the prior for a moment; the tests share it."""
-        return common.once(self, request, lambda: self.trained(make()))
+    def trained(self, request, make):
+        """A model that has trained for a moment, which the tests share, and weights before."""
+        return common.once(self, request, lambda: self.train(make()))
 
-    def trained(self, prior):
+    @pytest.fixture
+    def vae(self, trained):
+        return trained[0]
+
+    def train(self, prior):
         vae = common.make_vae(prior, common.posterior_for(prior))
-        vae.fit(common.data(vae), epochs=2, verbose=0)
-        return vae
+        return common.trained(vae, prior, common.data(vae), epochs=2)
 
     def test_it_is_a_prior(self, make):
         assert isinstance(make(), kv.priors.Prior)
@@ -90,14 +93,11 @@ class PriorContract:
             assert kl.shape == (5000, 4)
             np.testing.assert_allclose(kl, estimates, rtol=1e-4, atol=1e-4)
 
-    def test_its_weights_are_trained(self, make):
-        prior = make()
-        vae = common.make_vae(prior, common.posterior_for(prior))
-        before = [to_numpy(w) for w in prior.trainable_weights]
+    def test_its_weights_are_trained(self, trained):
+        vae, before = trained
         if not before:
             pytest.skip("it has none")
-        vae.fit(common.data(vae), epochs=2, verbose=0)
-        for weight, value in zip(prior.trainable_weights, before, strict=True):
+        for weight, value in zip(vae.prior.trainable_weights, before, strict=True):
             assert not np.allclose(to_numpy(weight), value, atol=1e-6), weight.path
 
     def test_it_is_fitted_after_training(self, make):
@@ -132,7 +132,7 @@ class PriorContract:
             posterior, kl = common.posterior_for(prior), common.recording_kl(found)
             vae = common.make_vae(prior, posterior, kl_divergence=kl)
             common.assert_float32_weights(prior)
-            logs = vae.fit(common.data(vae), epochs=1, verbose=0).history
+            logs = common.fit_an_epoch(vae, common.data(vae))
         assert np.isfinite(logs["loss"]).all()
         assert found == {"float32"}
 

@@ -3,11 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same_logs, make_vae
+from helpers import N_FEATURES, assert_close, assert_same_logs, make_vae, on_one_backend
+from same_runs import SAME_COMPILER, Runs
 
 import keras_vae as kv
-
-BACKEND = keras.backend.backend()
 
 
 def run(on, x, calls=None, compile_kwargs=None, fit_kwargs=None, **parts):
@@ -20,10 +19,6 @@ def run(on, x, calls=None, compile_kwargs=None, fit_kwargs=None, **parts):
     return vae, history
 
 
-# XLA, which compiles the loop on TensorFlow but not Keras's steps, rounds otherwise.
-SAME_COMPILER = {"jit_compile": BACKEND == "jax"}
-
-
 def assert_same_runs(x, rtol=1e-5, compile_kwargs=SAME_COMPILER, **kwargs):
     kwargs["compile_kwargs"] = compile_kwargs
     with_loop, history = run(True, x, **kwargs)
@@ -34,6 +29,11 @@ def assert_same_runs(x, rtol=1e-5, compile_kwargs=SAME_COMPILER, **kwargs):
     for weight, other in zip(with_loop.weights, without.weights, strict=True):
         np.testing.assert_allclose(weight, other, rtol=100 * rtol, atol=1e-4, err_msg=weight.path)
     assert history.params == expected.params
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return Runs((None, N_FEATURES))
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def weights(x):
     ],
     ids=str,
 )
-def test_the_loop_gives_the_run_of_keras(x, fit_kwargs):
-    assert_same_runs(x, fit_kwargs=fit_kwargs)
+def test_the_loop_gives_the_run_of_keras(runs, x, fit_kwargs):
+    runs.assert_same(lambda: x, **{"epochs": 3, "batch_size": 32, **fit_kwargs})
 
 
 @pytest.mark.xla
@@ -60,24 +60,33 @@ def test_the_default_compiler_gives_the_run_of_keras(x):
     assert_same_runs(x, rtol=5e-4, compile_kwargs={}, fit_kwargs={"validation_split": 0.2})
 
 
-def test_targets_weights_and_validation_data(x, weights):
+def test_targets_weights_and_validation_data(runs, x, weights):
     noisy = np.clip(x + 0.1, 0.0, 1.0).astype("float64")
-    kwargs = {"y": x, "sample_weight": weights}
-    assert_same_runs(noisy, fit_kwargs={**kwargs, "validation_data": (noisy[:70], x[:70])})
-    weighted = {"validation_data": (x[:50], x[:50], weights[:50]), "sample_weight": weights}
-    assert_same_runs(x, fit_kwargs=weighted)
+    options = {"sample_weight": weights, "batch_size": 32}
+    runs.assert_same(lambda: noisy, lambda: (noisy[:70], x[:70]), y=x, **options)
+    runs.assert_same(lambda: x, lambda: (x[:50], x[:50], weights[:50]), **options)
+
+
+def falling_rate():
+    return keras.optimizers.schedules.ExponentialDecay(1e-2, 5, 0.5)
 
 
 @pytest.mark.parametrize(
     "optimizer",
     [
-        lambda: keras.optimizers.Adam(
-            keras.optimizers.schedules.ExponentialDecay(1e-2, 5, 0.5), clipnorm=1.0
+        pytest.param(
+            lambda: keras.optimizers.Adam(falling_rate(), clipnorm=1.0), marks=on_one_backend
         ),
-        lambda: keras.optimizers.AdamW(1e-2, gradient_accumulation_steps=2),
+        pytest.param(
+            lambda: keras.optimizers.AdamW(1e-2, gradient_accumulation_steps=2),
+            marks=on_one_backend,
+        ),
         lambda: keras.optimizers.SGD(1e-2, momentum=0.9, use_ema=True),
+        lambda: keras.optimizers.AdamW(
+            falling_rate(), clipnorm=1.0, gradient_accumulation_steps=2, use_ema=True
+        ),
     ],
-    ids=["schedule", "accumulation", "average"],
+    ids=["schedule", "accumulation", "average", "all"],
 )
 def test_optimizers(x, optimizer):
     assert_same_runs(x, optimizer=optimizer)
@@ -115,24 +124,22 @@ def test_mixed_precision(x):
         keras.config.set_dtype_policy("float32")
 
 
-def test_evaluate_is_that_of_keras(x, weights):
+def test_evaluate_is_that_of_keras(runs, x, weights):
     logs = []
     for on in (True, False):
-        keras.utils.set_random_seed(5)
-        vae = make_vae(compile_kwargs={"device_loop": on, **SAME_COMPILER})
+        vae = runs.models[on]()
         kwargs = {"batch_size": 60, "return_dict": True, "verbose": 0}
         logs.append([vae.evaluate(x, **kwargs), vae.evaluate(x, sample_weight=weights, **kwargs)])
-        assert bool(vae.compiled_loops.made) is on
+        assert runs.models[on].used_loop is on
     for mine, expected in zip(*logs, strict=True):
         assert_same_logs(mine, expected, rtol=1e-5)
 
 
-def test_epoch_callbacks_act_as_in_keras(x, tmp_path):
-    stopped = [
-        run(on, x, calls=[keras.callbacks.EarlyStopping("loss", min_delta=1e6)],
-            fit_kwargs={"epochs": 9})[1].epoch for on in (True, False)
-    ]  # fmt: skip
-    assert stopped[0] == stopped[1] == [0, 1]
+def test_epoch_callbacks_act_as_in_keras(runs, x, tmp_path):
+    for on in (True, False):
+        stop = keras.callbacks.EarlyStopping("loss", min_delta=1e6)
+        history, _ = runs.run(on, lambda: x, batch_size=32, epochs=9, callbacks=[stop])
+        assert history.epoch == [0, 1]
 
     rates = []
     lower = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
@@ -141,8 +148,9 @@ def test_epoch_callbacks_act_as_in_keras(x, tmp_path):
     read = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: rates.append(float(lower.model.optimizer.learning_rate))
     )
-    vae, _ = run(True, x, calls=[lower, log, save, read])
-    assert vae.compiled_loops.made
+    calls = [lower, log, save, read]
+    runs.run(True, lambda: x, batch_size=32, epochs=3, callbacks=calls)
+    vae = runs.models[True].vae
     np.testing.assert_allclose(rates, [5e-3, 2.5e-3, 1.25e-3])
     assert (tmp_path / "log.csv").read_text().count("\n") == 4
     saved = keras.saving.load_model(tmp_path / "3.keras")
