@@ -82,6 +82,7 @@ def test_other_callbacks_do_not_need_each_batch(x, tmp_path):
         assert needs_each_batch([*by_epoch, by_batch])
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "kwargs",
     [
