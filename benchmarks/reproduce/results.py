@@ -43,9 +43,9 @@ class Results:
         if found is None:
             folder = self.working_folder(case, seed)
             folder.mkdir(exist_ok=True)
-            with Stopwatch(folder) as watch:
-                keras.utils.set_random_seed(seed)
-                figures = run(case, seed, folder)
+            watch = Stopwatch(folder)
+            keras.utils.set_random_seed(seed)
+            figures = run(case, seed, folder)
             found = {"figures": figures, "minutes": watch.minutes(), **origin()}
             partial = self._path(case, seed).with_suffix(".part")
             partial.write_text(json.dumps(found, indent=1))
@@ -62,8 +62,6 @@ class Stopwatch(keras.callbacks.Callback):
     As a callback it notes them after each epoch; those of an epoch that a kill cut off are lost.
     """
 
-    current: "Stopwatch | None" = None
-
     def __init__(self, folder: Path):
         super().__init__()
         self._path = folder / "minutes"
@@ -75,13 +73,6 @@ class Stopwatch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None) -> None:
         self._path.write_text(str(self.minutes()))
-
-    def __enter__(self):
-        Stopwatch.current = self
-        return self
-
-    def __exit__(self, *error) -> None:
-        Stopwatch.current = None
 
 
 def origin() -> dict:

@@ -20,8 +20,8 @@ def train(vae, x, folder: Path, epochs: int, callbacks=(), **kwargs) -> None:
         **kwargs: for `fit`.
     """
     backup = keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False)
-    watch = [] if Stopwatch.current is None else [Stopwatch.current]
-    vae.fit(x, epochs=epochs, callbacks=[*callbacks, *watch, backup], verbose=0, **kwargs)
+    callbacks = [*callbacks, Stopwatch(folder), backup]
+    vae.fit(x, epochs=epochs, callbacks=callbacks, verbose=0, **kwargs)
 
 
 class Best(keras.callbacks.Callback):

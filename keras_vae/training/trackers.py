@@ -15,7 +15,7 @@ class LossTracker(keras.metrics.Metric):
     So what each addition loses is kept and added to the next one.
 
     Args:
-        terms: the names of the terms beside `"loss"`, each of which has a `TermTracker` in `terms`.
+        terms: the names of the terms beside `"loss"`; a `TermTracker` shows each of them.
 
     Reference:
         Kahan, "Further remarks on reducing truncation errors", 1965.
