@@ -40,6 +40,19 @@ def once(test, request, make):
     return _made[key]
 
 
+class SharesTraining:
+    """Fixtures of a contract whose tests share a trained model; it defines `train(part)`."""
+
+    @pytest.fixture
+    def trained(self, request, make):
+        """A model that has trained for a moment, and the weights of its part before."""
+        return once(self, request, lambda: self.train(make()))
+
+    @pytest.fixture
+    def vae(self, trained):
+        return trained[0]
+
+
 def trained(vae, part, *args, **kwargs):
     """Returns the model after a `fit`, and what the weights of a part of it were before."""
     before = [to_numpy(w) for w in part.trainable_weights]

@@ -33,17 +33,8 @@ def given(vae, classes):
     return vae.prior.given(vae.condition.given(np.asarray(classes, "int32")))
 
 
-class ConditionalPriorContract:
+class ConditionalPriorContract(common.SharesTraining):
     """Tests of a conditional prior; a subclass gives the fixture `make`."""
-
-    @pytest.fixture
-    def trained(self, request, make):
-        """A model that has trained for a moment, which the tests share, and weights before."""
-        return common.once(self, request, lambda: self.train(make()))
-
-    @pytest.fixture
-    def vae(self, trained):
-        return trained[0]
 
     def train(self, prior):
         return common.trained(make_vae(prior), prior, X, condition=C, epochs=4)

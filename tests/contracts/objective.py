@@ -29,17 +29,8 @@ class Nothing(kv.objectives.Penalty):
         return {"loss": 0.0 * self.strength, "nothing": 0.0}
 
 
-class ObjectiveContract:
+class ObjectiveContract(common.SharesTraining):
     """Tests of an objective; a subclass gives the fixture `make`."""
-
-    @pytest.fixture
-    def trained(self, request, make):
-        """A model that has trained for a moment, which the tests share, and weights before."""
-        return common.once(self, request, lambda: self.train(make()))
-
-    @pytest.fixture
-    def vae(self, trained):
-        return trained[0]
 
     def train(self, objective):
         vae = common.make_vae(objective=objective)

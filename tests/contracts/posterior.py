@@ -20,7 +20,7 @@ from keras_vae import distributions
 PRIORS = {"real": "standard_normal", "sphere": "uniform_on_sphere"}
 
 
-class PosteriorContract:
+class PosteriorContract(common.SharesTraining):
     """Tests of a posterior's head; a subclass gives the fixture `make`."""
 
     @staticmethod
@@ -29,15 +29,6 @@ class PosteriorContract:
             kwargs["objective"] = kv.objectives.RAE()
         prior = PRIORS[head.distribution_class.support]
         return common.make_vae(prior, head, **kwargs)
-
-    @pytest.fixture
-    def trained(self, request, make):
-        """A model that has trained for a moment, which the tests share, and weights before."""
-        return common.once(self, request, lambda: self.train(make()))
-
-    @pytest.fixture
-    def vae(self, trained):
-        return trained[0]
 
     def train(self, head):
         vae = self.make_vae(head)

@@ -23,17 +23,8 @@ def _other(prior) -> str:
     return "uniform_on_sphere" if prior.support == "sphere" else "standard_normal"
 
 
-class PriorContract:
+class PriorContract(common.SharesTraining):
     """Tests of a prior; a subclass gives the fixture `make`."""
-
-    @pytest.fixture
-    def trained(self, request, make):
-        """A model that has trained for a moment, which the tests share, and weights before."""
-        return common.once(self, request, lambda: self.train(make()))
-
-    @pytest.fixture
-    def vae(self, trained):
-        return trained[0]
 
     def train(self, prior):
         vae = common.make_vae(prior, common.posterior_for(prior))
