@@ -26,8 +26,10 @@ from keras_vae.validation.arguments import plain
 
 __all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for", "without_gradients"]
 
+ASKS_BEFORE_A_CALL = False
 RECORDS_STEPS = False
 COMPILES_EACH_SHAPE = True
+OPENS_LOADERS_AFTER_EPOCHS = False
 OPENS_STREAMS_ONCE_MORE = False
 
 strided_convolution = None

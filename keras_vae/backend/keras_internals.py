@@ -5,7 +5,7 @@ tests/backend/test_keras_internals.py asks for each: what a new version of Keras
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
@@ -23,14 +23,19 @@ class Calls(DataAdapter):
     """What Keras iterates over where a loop reads its data itself: so many calls an epoch.
 
     Args:
-        n: how many, `None` where nobody knows; the loop then raises StopIteration.
+        n: how many, `None` where nobody knows.
         begin_epoch: called before the first of them.
         end_epoch: called after the last of them, and once before the first epoch.
+        read: makes ready what a call is made on, or raises StopIteration where there is nothing.
+            On torch Keras's epoch ends where its data does, on others where a call says so, which
+            therefore reads by itself.
         dataset: a `tf.data.Dataset` on TensorFlow, of which nothing is read.
     """
 
-    def __init__(self, n: int | None, begin_epoch: Callable, end_epoch: Callable, dataset):
-        self.n, self.dataset = n, dataset
+    def __init__(
+        self, n: int | None, begin_epoch: Callable, end_epoch: Callable, read: Callable, dataset
+    ):
+        self.n, self.read, self.dataset = n, read, dataset
         self.on_epoch_begin, self.on_epoch_end = begin_epoch, end_epoch
 
     @property
@@ -42,6 +47,15 @@ class Calls(DataAdapter):
 
     def get_jax_iterator(self) -> Iterator:
         return iter(())
+
+    def get_torch_dataloader(self) -> Self:
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> None:
+        self.read()
 
 
 def portable_config(config) -> dict:

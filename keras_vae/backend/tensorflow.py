@@ -28,6 +28,8 @@ from keras_vae.validation.arguments import plain
 
 __all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for", "without_gradients"]
 
+# Whether Keras asks its data whether there is another batch before it calls for a step.
+ASKS_BEFORE_A_CALL = False
 # Whether a loop replays a step that was recorded, where it pays off, and compiles nothing.
 RECORDS_STEPS = False
 # Whether a compiled function takes batches of one size only, as all that XLA compiles.
@@ -35,6 +37,8 @@ COMPILES_EACH_SHAPE = False
 # Whether Keras's own loop opens a stream once more than it reads it: a tf.data.Dataset of known
 # length after each epoch, a torch DataLoader before the first.
 OPENS_STREAMS_ONCE_MORE = True
+# Whether Keras's own loop opens a torch DataLoader of known length once more after each epoch.
+OPENS_LOADERS_AFTER_EPOCHS = False
 
 # Functions of images, a kernel, a bias and the padding of height and width, each before and
 # after: a convolution of stride 2, and a transposed one. `None`: Keras's are as good.

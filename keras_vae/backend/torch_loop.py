@@ -54,6 +54,7 @@ def compiled_loop(
     recorded = None if pays_off is False else RecordedStep(model, step, bool(pays_off))
 
     def many(data, rows, n_most):
+        data = _tensors(data)
         batches = (_take(data, batch) for batch in _places(rows, data))
         if recorded is not None:
             return recorded.run(batches)
@@ -62,6 +63,7 @@ def compiled_loop(
         return logs
 
     def one(data, rows):
+        data = _tensors(data)
         return step(_take(data, _places(rows, data)))
 
     return many, one
@@ -70,6 +72,11 @@ def compiled_loop(
 def without_gradients(step: Callable) -> Callable:
     """Returns a step that makes nothing ready for gradients."""
     return torch.no_grad()(step)
+
+
+def _tensors(data):
+    """Returns tensors; those of NumPy's arrays share their memory."""
+    return tuple(torch.as_tensor(array) for array in data)
 
 
 def _places(rows, data):

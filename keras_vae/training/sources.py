@@ -183,6 +183,10 @@ class Loader(Stream):
             self.is_known = True
         return super().open()
 
+    def use_up(self) -> None:
+        if backend.OPENS_LOADERS_AFTER_EPOCHS:
+            iter(self.stream)  # which draws a seed, so that a shuffled one has another order
+
 
 def _read(name, batches):
     for number, batch in enumerate(batches):

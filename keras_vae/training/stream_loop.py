@@ -57,13 +57,14 @@ class StreamLoop:
         self.chunks = [Chunk(like, steps_per_call) for _ in range(2)]
         rows = np.arange(steps_per_call * self.chunks[0].batch_size, dtype="int32")
         self.rows = rows.reshape(steps_per_call, -1)
-        self.batches = self.reader = self.error = self.logs = None
+        self.batches = self.reader = self.chunk = self.error = self.logs = None
         self.n_seen = self.n_calls_made = self.n_opened = 0
 
     @property
     def calls(self) -> Calls:
         """What Keras iterates over in place of the data."""
-        return Calls(self.n_calls, self._begin_epoch, self._end_epoch, backend.call_numbers(1))
+        begin, end, numbers = self._begin_epoch, self._end_epoch, backend.call_numbers(1)
+        return Calls(self.n_calls, begin, end, self._read, numbers)
 
     def _begin_epoch(self):
         self.source.begin_epoch()
@@ -91,11 +92,9 @@ class StreamLoop:
     def __call__(self, *args):
         """Takes JAX's state, if any, and an iterator; returns what the last step does."""
         *state, _ = args
-        chunk, self.error = self.reader.next()
-        if chunk is None or not chunk.n_batches:
-            self.raise_error()
-            self._note_end()
-            raise StopIteration
+        if not backend.ASKS_BEFORE_A_CALL:
+            self._read()
+        chunk = self.chunk
         if self.logs is not None:
             backend.wait_for(self.logs)  # so that few chunks are on the device
         for part in chunk.parts:
@@ -110,6 +109,14 @@ class StreamLoop:
             warnings.warn(_RAN_OUT, stacklevel=2)
             self._note_end()
         return result
+
+    def _read(self):
+        """Takes what was read for a call, or ends the epoch."""
+        self.chunk, self.error = self.reader.next()
+        if self.chunk is None or not self.chunk.n_batches:
+            self.raise_error()
+            self._note_end()
+            raise StopIteration
 
     def _steps(self, state, chunk, part):
         if isinstance(part, dict):
@@ -141,8 +148,6 @@ def reads(data: TrainingData, n_epochs: int, n_steps: int | None) -> bool:
         n_epochs: how many epochs it serves.
         n_steps: steps of each, `None` for all.
     """
-    if backend.RECORDS_STEPS:
-        return False  # Keras's epochs on torch do not end where a call has no step
     if data.has_rows:
         return not data.in_memory and n_steps is None
     if isinstance(data.x, keras.utils.PyDataset) and data.x.use_multiprocessing:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from scipy import sparse
 from tape_runs import (
     BATCH,
     FEATURES,
@@ -58,12 +59,35 @@ DATA = {
 }
 
 
+def loader():
+    import torch
+
+    return torch.utils.data.DataLoader(torch.from_numpy(rows()), BATCH)
+
+
+STREAMS = {
+    "generator": lambda: ((part,) for part in np.split(rows(), [10, 20, 30])),
+    "DataLoader": loader,
+    "csr": lambda: sparse.csr_matrix(rows()),
+}
+
+
 @pytest.mark.parametrize("name", DATA)
 def test_data(name, recorded):
     make, arguments = DATA[name]
     assert_same_runs(make, adam(), **arguments)
     for each in recorded:  # the steps of validation too
         assert each.tape is not None, repr(each.failure)
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_streams(kind, recorded):
+    options = {"epochs": 1, "batch_size": BATCH if kind == "csr" else None}
+    model, history = run(vae, adam(), True, x=STREAMS[kind](), **options)
+    expected_model, expected = run(vae, adam(), False, x=STREAMS[kind](), **options)
+    np.testing.assert_allclose(history["loss"], expected["loss"], 1e-5)
+    assert_same(model, expected_model)
+    assert_recorded(recorded)
 
 
 def test_twenty_steps_give_the_losses_of_keras(recorded):

@@ -111,7 +111,6 @@ def test_a_device_with_little_room(x, monkeypatch):
     assert uses_loop(x)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="Streams are for Keras's own loop there.")
 def test_a_stream_to_validate_on_has_a_loop_beside_that_of_the_array(x):
     vae, history = fit(x, validation_data=Validation(x))
     assert [key[:2] for key in vae.compiled_loops.made] == [("test", 20), ("train", 32)]

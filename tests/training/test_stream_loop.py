@@ -13,9 +13,6 @@ from scipy import sparse
 import keras_vae as kv
 
 BACKEND = keras.backend.backend()
-pytestmark = pytest.mark.skipif(
-    BACKEND == "torch", reason="Streams are for Keras's own loop there."
-)
 
 
 @pytest.fixture(scope="module")

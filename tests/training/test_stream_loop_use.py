@@ -14,9 +14,6 @@ from helpers import make_vae
 from keras_vae.training import device_loop
 
 BACKEND = keras.backend.backend()
-needs_loop = pytest.mark.skipif(
-    BACKEND == "torch", reason="Streams are for Keras's own loop there."
-)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +80,6 @@ def readers():
     return [t for t in threading.enumerate() if t.name == "keras_vae reader"]
 
 
-@needs_loop
 @pytest.mark.parametrize("n", [0, 3, 4, 5])
 def test_an_error_of_the_source_is_raised_after_the_batches_before_it(vae, x, n, chunks_of_two):
     source = Counted(x, fails_at=n + 1)  # the first is looked at before
@@ -100,7 +96,6 @@ def test_an_error_of_the_source_is_raised_after_the_batches_before_it(vae, x, n,
     assert n_steps(vae) == n + 8
 
 
-@needs_loop
 def test_an_error_while_validating(vae, x):
     class Fails(Numbered):
         def __getitem__(self, i):
@@ -116,7 +111,6 @@ def test_an_error_while_validating(vae, x):
     assert not readers()
 
 
-@needs_loop
 def test_no_more_is_read_than_is_trained_on(vae, x, chunks_of_two):
     source = Counted(x)
     ahead = Grouped(lambda: source.n)
@@ -134,7 +128,6 @@ def test_no_more_is_read_than_is_trained_on(vae, x, chunks_of_two):
     assert not readers()
 
 
-@needs_loop
 def test_a_generator_that_runs_out_ends_the_training(vae, x):
     with pytest.warns(UserWarning, match="ran out of data"):
         history = vae.fit(generator(x), epochs=5, steps_per_epoch=5, verbose=0)
@@ -142,7 +135,6 @@ def test_a_generator_that_runs_out_ends_the_training(vae, x):
     assert n_steps(vae) == 7
 
 
-@needs_loop
 def test_the_progress_bar_knows_the_length_where_the_source_does(
     vae, x, monkeypatch, chunks_of_two
 ):
@@ -162,7 +154,6 @@ def test_the_progress_bar_knows_the_length_where_the_source_does(
     assert {target for _, target in seen} == {None}
 
 
-@needs_loop
 def test_batches_of_other_parts_or_shapes_are_named(vae, x):
     def loses_its_target():
         yield (x[:37], x[:37])
@@ -194,7 +185,6 @@ class EachBatch(keras.callbacks.Callback):
         self.n += 1
 
 
-@needs_loop
 def test_what_keras_alone_does_is_left_to_it(vae, x):
     each = EachBatch()
     vae.fit(tf_dataset(x), verbose=0, callbacks=[each])
@@ -210,7 +200,6 @@ def test_what_keras_alone_does_is_left_to_it(vae, x):
         vae.fit(tf_dataset(x), class_weight={0: 1.0})
 
 
-@needs_loop
 def test_streams_that_keras_knows_not_are_read(vae, x):
     vae.fit(_Again(lambda: generator(x)), epochs=2, verbose=0)
     assert n_steps(vae) == 14
