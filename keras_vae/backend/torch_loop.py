@@ -9,6 +9,9 @@ from keras import ops
 
 from keras_vae.backend.torch_tape import RecordedStep
 
+# As many last batches of an epoch earn a tape as other steps do.
+_RESTS_TO_RECORD = 100
+
 
 def is_cpu() -> bool:
     """Returns whether there is no GPU."""
@@ -51,7 +54,11 @@ def compiled_loop(
         of shape (steps, batch), and `one(data, rows)`, which makes one step over
         rows of any number. Both give the logs of the last step.
     """
-    recorded = None if pays_off is False else RecordedStep(model, step, bool(pays_off))
+    recorded = rest = None
+    if pays_off is not False:
+        recorded = RecordedStep(model, step, 0 if pays_off else None)
+        # One step of an epoch, or each one where there are fewer rows than a batch has.
+        rest = RecordedStep(model, step, _RESTS_TO_RECORD)
 
     def many(data, rows, n_most):
         data = _tensors(data)
@@ -64,7 +71,8 @@ def compiled_loop(
 
     def one(data, rows):
         data = _tensors(data)
-        return step(_take(data, _places(rows, data)))
+        batch = _take(data, _places(rows, data))
+        return step(batch) if rest is None else rest.run(iter([batch]))
 
     return many, one
 

@@ -90,6 +90,22 @@ def test_streams(kind, recorded):
     assert_recorded(recorded)
 
 
+def test_fewer_rows_than_a_batch_has(monkeypatch):
+    from keras_vae.backend import torch_loop
+
+    rests = []
+
+    class Noted(torch_loop.RecordedStep):
+        def __init__(self, *args):
+            super().__init__(*args)
+            rests.append(self)
+
+    monkeypatch.setattr(torch_loop, "RecordedStep", Noted)
+    monkeypatch.setattr(torch_loop, "_RESTS_TO_RECORD", 3)
+    assert_same_runs(vae, adam(), x=rows()[: BATCH - 3], epochs=8)
+    assert [each.n_replayed for each in rests] == [0, 4]  # after three, and the one recorded
+
+
 def test_twenty_steps_give_the_losses_of_keras(recorded):
     for objective in ("elbo", "iwae"):
         options = {"x": rows()[:BATCH], "epochs": 20}

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import math
 from collections.abc import Callable, Iterator
 
 import keras
@@ -31,15 +30,16 @@ class RecordedStep:
     Args:
         model: the compiled model.
         step: from the arrays of a batch to logs.
-        at_once: whether the first step is recorded; else after those that earn it.
+        after: how many steps are made before one is recorded; None for those that earn it by what
+            they compute.
     """
 
-    def __init__(self, model: keras.Model, step: Callable, at_once: bool):
-        self.model, self.step = model, step
+    def __init__(self, model: keras.Model, step: Callable, after: int | None):
+        self.model, self.step, self.after = model, step, after
         self.tape: Tape | None = None
         self.marks: list | None = None  # after it was recorded
-        self.n_recordings = self.n_replayed = 0
-        self.work = math.inf if at_once else 0.0  # of steps without a tape
+        self.n_made = self.n_recordings = self.n_replayed = 0
+        self.work = 0.0  # of steps without a tape
         self.work_of_step: int | None = None  # of the first one
         self.failure: Exception | None = None  # why the last recording is no tape
         self.no_graph: Exception | None = None  # why the tape is no CUDA graph
@@ -60,10 +60,14 @@ class RecordedStep:
         return logs if following is None else self._replay(itertools.chain([following], batches))
 
     def _is_earned(self):
-        is_replayed = self.n_replayed >= _STEPS_TO_EARN * self.n_recordings
-        return is_replayed and self.work >= _WORK_TO_EARN
+        if self.n_replayed < _STEPS_TO_EARN * self.n_recordings:
+            return False
+        return self.work >= _WORK_TO_EARN if self.after is None else self.n_made >= self.after
 
     def _counted(self, batch):
+        self.n_made += 1
+        if self.after is not None:
+            return self.step(batch)
         if self.work_of_step is None:
             with Work() as work:
                 logs = self.step(batch)
