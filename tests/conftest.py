@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from zlib import crc32
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,16 +30,49 @@ pytest.register_assert_rewrite("contracts")
 BY_XLA = {"loops_by_xla": policy.loops_by_xla, "updates_by_xla": policy.updates_by_xla}
 
 
-def pytest_collection_modifyitems(config, items):
-    """Of a test marked `in_turn` TensorFlow takes every second case, and JAX the others.
+# Folders of which TensorFlow and JAX take half each, as do tests marked `in_turn`.
+IN_TURN = {
+    "callbacks",
+    "conditions",
+    "encoders",
+    "estimators",
+    "evaluation",
+    "likelihoods",
+    "model",
+    "networks",
+    "objectives",
+    "posteriors",
+    "priors",
+}
 
-    Of several parameters each value comes up on both.
-    """
-    left_out = {"tensorflow": 1, "jax": 0}.get(keras.backend.backend())
-    marked = [item for item in items if "in_turn" in item.keywords]
-    left = [i for i in marked if sum(i.callspec.indices.values()) % 2 == left_out]
+
+def pytest_addoption(parser):
+    parser.addoption("--whole", action="store_true", help="all on TensorFlow and JAX, not in turn")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is another backend's turn: torch, which compiles nothing, takes all."""
+    backend = keras.backend.backend()
+    if backend == "torch" or config.getoption("whole"):
+        return
+    left = [item for item in items if takes_turns(item) and turn(item) != backend]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
+
+
+def takes_turns(item) -> bool:
+    """Contracts choose their parts, and what is for some backends runs on all of them."""
+    if "in_turn" in item.keywords:
+        return True
+    return item.path.parent.name in IN_TURN and not item.cls and "skipif" not in item.keywords
+
+
+def turn(item) -> str:
+    """Returns whose turn a test is; of several parameters each value comes up on both."""
+    number = crc32(item.originalname.encode())
+    if hasattr(item, "callspec"):
+        number += sum(item.callspec.indices.values())
+    return ("tensorflow", "jax")[number % 2]
 
 
 @pytest.fixture(autouse=True)

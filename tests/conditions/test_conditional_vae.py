@@ -28,7 +28,6 @@ def without_condition(vae, like):
         new.assign(old[: new.shape[0]] if new.shape else old)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "objective", ["elbo", "iwae", "info_vae", kv.objectives.BetaTCVAE(data_size=256)]
 )
@@ -115,7 +114,6 @@ def rows(c, some):
     return {k: v[some] for k, v in c.items()} if isinstance(c, dict) else c[some]
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_every_call_takes_it_and_files_keep_it(name, x, tmp_path):
     make, c, one = CONDITIONS[name]
@@ -242,7 +240,6 @@ WRONG = {
 }
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_said_before_training(name, x):
     given, message = WRONG[name]

@@ -39,7 +39,7 @@ elif engine == "multi_worker":
     with tf.distribute.MultiWorkerMirroredStrategy().scope():
         run()
 elif engine == "data_parallel":
-    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=2"
     import keras
 
     keras.distribution.set_distribution(keras.distribution.DataParallel())

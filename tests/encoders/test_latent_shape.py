@@ -24,7 +24,6 @@ def grid_vae(prior="standard_normal", features="grid", **kwargs):
     return vae
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("features", ["grid", "flat"])
 @pytest.mark.parametrize("prior", ["standard_normal", "gaussian_mixture", "vamp"])
 def test_a_grid_of_codes_from_data_to_file(features, prior, tmp_path):
@@ -77,7 +76,6 @@ def test_kl_and_log_probabilities_sum_over_the_grid():
     assert_close(to_numpy(vae.prior.log_prob(z)), expected, rtol=1e-4)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("objective", ["free_bits", "iwae", "ciwae", "miwae", "piwae", "capacity"])
 def test_objectives_of_a_grid(objective):
     """Their terms are those of the same numbers as vectors."""

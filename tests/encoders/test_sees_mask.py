@@ -36,7 +36,6 @@ def test_the_network_gets_values_and_mask():
     assert not np.allclose(to_numpy(encoder(zero)[0]), to_numpy(encoder(none)[0]))
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("objective", ["elbo", "iwae", "info_max_vae"])
 def test_a_vae_trains_encodes_imputes_and_comes_back(objective, tmp_path):
     x = holes()

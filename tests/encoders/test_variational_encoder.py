@@ -24,7 +24,6 @@ def functional_network():
     return keras.Model(inputs, layers.Dense(5)(layers.Flatten()(inputs)))
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "make_network",
     [

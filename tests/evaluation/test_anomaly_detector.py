@@ -63,7 +63,6 @@ def test_scores_are_what_they_say(vae):
     np.testing.assert_allclose(found["reconstruction_probability"], expected, rtol=0.05, atol=0.1)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", SCORES)
 def test_higher_is_stranger(vae, name):
     detector = kv.AnomalyDetector(vae, name, n_samples=20).calibrate(usual(99), rate=0.05)
@@ -72,7 +71,6 @@ def test_higher_is_stranger(vae, name):
     assert detector.predict(odd).mean() > 0.5
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", SCORES)
 def test_a_score_depends_on_its_row_alone(vae, name):
     x = usual(40)

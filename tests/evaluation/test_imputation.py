@@ -135,7 +135,6 @@ LIKELIHOODS = {
 }
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(("likelihood", "n"), LIKELIHOODS.values(), ids=LIKELIHOODS.keys())
 def test_each_likelihood_fills_data_of_its_kind(likelihood, n):
     decoder = kv.networks.DenseDecoder((4, 3 * n), (8,))
@@ -181,7 +180,6 @@ def test_the_likeliest_category_is_that_of_the_mixture():
         vae.impute(x, 20)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(
     ("posterior", "prior"),
     [

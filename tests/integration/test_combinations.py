@@ -3,7 +3,7 @@
 A part that joins its folder's `NAMES` is tested here without a new line. The
 torch backend, which compiles nothing, trains, saves and loads each objective ×
 posterior × prior, with likelihoods such that each two parts meet. TensorFlow, without
-compiling, makes a step of a selection in which most parts meet; TensorFlow and JAX
+compiling, makes a step of a selection in which many parts meet; TensorFlow and JAX
 compile one in which each part occurs.
 """
 
@@ -146,8 +146,8 @@ def test_every_combination_trains_saves_and_loads(combination, tmp_path):
     check(combination, tmp_path)
 
 
-@pytest.mark.parametrize("combination", cover(2)[:75] if TENSORFLOW else [], ids="-".join)
-def test_most_pairs_of_parts_make_a_step(combination):
+@pytest.mark.parametrize("combination", cover(2)[:30] if TENSORFLOW else [], ids="-".join)
+def test_many_pairs_of_parts_make_a_step(combination):
     vae = make_vae(*combination, run_eagerly=True)
     x = suited(vae.likelihood, X)
     assert np.isfinite(vae.fit(x, batch_size=256, verbose=0).history["loss"]).all()

@@ -38,7 +38,6 @@ def variance(vae):
     return float(to_numpy(getattr(vae.likelihood, "likelihood", vae.likelihood).variance))
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("device_loop", [False, "auto"])
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["all", "weighted"])
 def test_after_fit_sigma_is_that_of_the_epoch(weights, device_loop):
@@ -111,7 +110,6 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 def test_of_several_draws_sigma_is_the_best_for_the_bound(objective):
     likelihood = Gaussian("optimal")

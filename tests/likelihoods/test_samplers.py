@@ -86,7 +86,6 @@ def test_a_row_of_weight_zero_counts_for_nothing_even_if_it_overflows(bad):
     np.testing.assert_allclose(result, [2 / 3, 0.0, 1 / 3], rtol=1e-6)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "likelihood",
     ["gaussian", Gaussian("decoder"), Gaussian("optimal"), "laplace", "student_t", "poisson"],

@@ -90,7 +90,6 @@ def make_vae(sigma="decoder", noise=None, likelihood=None):
 SHIFTED = {"mean": X + 1e4, "small": 1e-5 * X, "large": X * 10.0 ** np.arange(3, 8)}
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("x", SHIFTED.values(), ids=SHIFTED.keys())
 def test_a_decoder_of_sigma_learns_data_of_any_scale(x):
     x = x.astype("float32")
@@ -130,7 +129,6 @@ def test_a_student_t_of_the_decoder_learns_data_of_any_scale():
 UNSUITED = {"mean": X + 1e4, "large": 1e6 * X, "one column": with_column(1e9 * X)}
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("sigma", ["decoder", 1.0, "learned", "per_feature", "optimal"])
 @pytest.mark.parametrize("x", UNSUITED.values(), ids=UNSUITED.keys())
 def test_training_on_data_of_any_scale_stays_finite(sigma, x):

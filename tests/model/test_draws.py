@@ -64,7 +64,6 @@ def moments_of(likelihood, params, values):
     return mean, variance, np.sqrt(np.maximum(fourth - variance**2, 0.0))
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_draws_of_x_have_the_moments_of_the_likelihood(name):
     likelihood, params, values = LIKELIHOODS[name]
@@ -113,7 +112,6 @@ POSTERIORS = {
 }
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("posterior", POSTERIORS)
 def test_draws_of_z_have_the_moments_of_the_posterior(posterior):
     vae, x = encoder_vae(posterior, POSTERIORS[posterior])

@@ -174,7 +174,6 @@ def test_pseudo_inputs_begin_with_data(vae, data):
     np.testing.assert_array_equal(kv.priors.VampPrior(5).value_range, (0.0, 1.0))
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("prior", ["conditional_mixture", "conditional_normal", "vamp"])
 def test_with_a_condition(data, prior):
     vae = make_vae(likelihood="gaussian", condition=kv.conditions.OneHot(3))

@@ -72,7 +72,6 @@ def test_streams_of_x_train_as_the_array_does(x, stream):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float64", "float16"])
 def test_any_numeric_dtype(x, dtype):
     expected = weights_after(lambda vae: vae.fit(x, verbose=0))
@@ -233,7 +232,6 @@ def test_compiled_metrics_compare_the_reconstruction_with_the_target(x):
     assert {"mse", "val_mse", "val_loss", "val_reconstruction_loss", "val_kl_loss"} <= set(history)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("objective", [kv.objectives.IWAE(4), kv.objectives.MIWAE(3, 2)])
 @pytest.mark.parametrize("batch_size", [4, 6, 32])
 def test_compiled_metrics_see_one_reconstruction_per_sample(x, objective, batch_size):

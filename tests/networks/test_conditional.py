@@ -85,7 +85,6 @@ def conv(by):
     return network, networks.ConditionalConvDecoder((4, 3, 1), (8, 8), 3, "elu", by)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("by", ["join", "film"])
 @pytest.mark.parametrize("make", [dense, conv])
 def test_trained_in_a_vae_saved_and_loaded(make, by, x, tmp_path):

@@ -51,7 +51,6 @@ def set_objective_beta(vae, value):
     vae.objective.beta = value
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("act", [set_beta, set_objective_beta])
 @pytest.mark.parametrize("loop", ["auto", False])
 def test_a_number_that_a_callback_sets_acts_and_is_logged(x, act, loop):
@@ -294,7 +293,6 @@ def test_early_stopping_watches_the_bound(x):
     assert stop.best_epoch == np.argmin(history["val_negative_elbo"]) == 2
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "schedule",
     [

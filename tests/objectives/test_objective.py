@@ -15,7 +15,6 @@ def logs(vae, x, **kwargs):
     return vae.evaluate(x, return_dict=True, verbose=0, **kwargs)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 def test_loss_is_reconstruction_plus_beta_kl_in_the_logs(x, beta):
     vae = make_vae(beta=beta)
@@ -29,7 +28,6 @@ def test_loss_is_reconstruction_plus_beta_kl_in_the_logs(x, beta):
         np.testing.assert_allclose(loss, reconstruction + beta * kl, rtol=1e-6)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", ["bernoulli", "gaussian", "categorical"])
 def test_loss_at_beta_1_is_minus_elbo_by_tensorflow_probability(x, name):
     import tensorflow_probability as tfp

@@ -70,7 +70,6 @@ def test_every_objective_reports_its_terms_by_name():
         assert all(value.shape in ((), (5,)) for value in found.values()), name
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", sorted(kv.objectives.NAMES))
 @pytest.mark.parametrize("log_var", [-20.0, 10.0])
 def test_gradients_are_finite_for_one_sample_of_one_dimension_at_the_bounds(name, log_var):
@@ -482,7 +481,6 @@ def test_auxiliary_networks_are_trained_saved_and_loaded(x, tmp_path):
         assert_same_logs(histories[1], histories[0], rtol=1e-4)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("objective", ["factor_vae", "info_max_vae"])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
 def test_auxiliary_networks_are_float32_under_any_policy(x, objective, policy):
@@ -502,7 +500,6 @@ def test_auxiliary_networks_are_float32_under_any_policy(x, objective, policy):
 # Weights and schedules
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(
     ("objective", "name"),
     [

@@ -134,7 +134,6 @@ def test_an_objective_with_only_terms(x):
     assert vae.beta is None
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("posterior", ["diagonal_normal", "planar_flow", "full_covariance_normal"])
 @pytest.mark.parametrize("prior", ["standard_normal", "gaussian_mixture"])
 @pytest.mark.parametrize("n_samples", [None, 4])

@@ -91,7 +91,6 @@ def test_a_penalty_of_ones_own_agrees_with_numpy(x):
     np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(
     ("named", "as_sum"),
     [
@@ -120,7 +119,6 @@ def networks(objective):
     return [penalty.network] if has_one else []
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("bound", [IWAE(3), Capacity(5.0), FactorVAE(2.0), InfoMaxVAE()])
 def test_penalties_go_with_any_bound(x, bound):
     second = bound + MMD(10.0, name="second") + Sparsity(0.1)

@@ -67,7 +67,6 @@ def means(objective, rows, z_mean, n_draws):
     return {name: weighted_mean(name, term, weights) for name, term in terms.items()}
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("case", CASES)
 def test_every_objective_is_as_without_the_rows(case):
     name, arguments, n_draws = CASES[case]
@@ -126,7 +125,6 @@ class Batches(keras.utils.PyDataset):
         return self.batches[index]
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
 @pytest.mark.parametrize("name", ["elbo", "beta_tc_vae", "dip_vae"])
 def test_what_a_row_of_weight_zero_holds_changes_no_weight_and_no_log(name, value):

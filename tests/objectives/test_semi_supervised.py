@@ -44,7 +44,6 @@ def terms(vae, x, labels, noise=0.5):
     return np.stack(reconstruction, 1), np.stack(kl, 1)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("prior", ["standard_normal", "conditional_normal"])
 @pytest.mark.parametrize("known", ["some", "all", "none"])
 def test_the_bound_is_that_of_a_loop_over_classes(known, prior, x):
@@ -269,7 +268,6 @@ WRONG = {
 }
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_said_before_training(name, x):
     arguments, message = WRONG[name]

@@ -34,7 +34,6 @@ def trained(objective, x, **kwargs):
     return [to_numpy(w) for w in vae.trainable_weights], history.history
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.3, 0.99])
 def test_the_rows_of_the_largest_losses_are_left_out(share):
     weight = np.full(10, 0.1, "float32")
@@ -71,7 +70,6 @@ def test_the_loss_is_the_mean_of_the_rows_kept():
     assert logs["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "bound", [ELBO(2.0), IWAE(3), FreeBits(), ELBO() + MMD(3.0)], ids=lambda b: type(b).__name__
 )

@@ -194,7 +194,6 @@ def test_a_flow_knows_only_its_own_draws():
 # All of them
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("name", sorted(kv.posteriors.NAMES))
 @pytest.mark.parametrize("latent_dim", [1, 3])
 @pytest.mark.parametrize("scale", [0.0, 1e4])

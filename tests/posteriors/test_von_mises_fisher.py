@@ -20,7 +20,6 @@ def unit_vectors(n, d):
     return z / np.linalg.norm(z, axis=1, keepdims=True)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("d", [2, 3, 5, 20, 100])
 @pytest.mark.parametrize("kappa", [0.1, 1.0, 10.0, 300.0, 5000.0])
 def test_von_mises_fisher_agrees_with_scipy(d, kappa):
@@ -129,7 +128,6 @@ def one_minus_w_of(noise, d, kappa):
     return 2 * special.expit(optimize.brentq(excess, low + inside, high - inside, xtol=1e-9))
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("d", [2, 3, 50, 1000])
 @pytest.mark.parametrize("kappa", [1.0, 100.0, 1e4])
 def test_von_mises_fisher_draws_are_right_in_both_tails(d, kappa):
@@ -147,7 +145,6 @@ def test_von_mises_fisher_draws_are_right_in_both_tails(d, kappa):
     np.testing.assert_allclose(differences, expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("noise", [-5.5, -1.0, 0.3, 5.5])
 @pytest.mark.parametrize(("d", "kappa"), [(3, 1.0), (3, 1e4), (50, 1e3)])
 def test_von_mises_fisher_draws_have_the_implicit_gradient_in_the_tails(d, kappa, noise):
@@ -170,7 +167,6 @@ def log_bessel(order, kappa):
     return order * np.log(kappa / 2) + special.logsumexp(terms)
 
 
-@pytest.mark.in_turn
 @pytest.mark.parametrize("d", [2, 3, 50, 1000])
 @pytest.mark.parametrize("kappa", [0.125, 1.0, 64.0, 1e4])
 def test_von_mises_fisher_normalizer_and_kl_agree_with_bessel_functions(d, kappa):
