@@ -25,6 +25,7 @@ def complete(table, tmp_path_factory):
     return path
 
 
+@pytest.mark.in_turn
 def test_evaluate_gives_the_numbers_of_the_model(trained, complete, tmp_path, capsys):
     model, file = trained[0] / "vae.keras", tmp_path / "results.json"
     options = ["--rows", "0", "--draws", "400", "--json", str(file)]

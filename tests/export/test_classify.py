@@ -23,6 +23,7 @@ def model(request):
     return vae, x
 
 
+@pytest.mark.in_turn
 def test_classify_is_exported(model, tmp_path):
     vae, x = model
     expected = vae.classify(x[:3])

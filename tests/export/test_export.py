@@ -93,6 +93,7 @@ def test_saved_model_runs_where_there_is_only_tensorflow(x, trained, expected, t
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
 
 
+@pytest.mark.in_turn
 @no_torch
 @pytest.mark.parametrize("prior", ["gaussian_mixture", "uniform_on_sphere"])
 def test_a_saved_model_samples_by_seed(x, prior, tmp_path):

@@ -44,6 +44,7 @@ def run_exported(path, format, **inputs):
     return program(tensors if len(tensors) > 1 else tensors["x"]).numpy()
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("target", ["x", "another", "of another shape"])
 def test_score_takes_the_target_where_it_is_not_x(x, format, target, tmp_path):
@@ -103,6 +104,7 @@ def test_an_exported_function_that_draws_is_found_where_the_model_does_not():
         endpoint.largest_difference(lambda x: [x + next(again)], (1,))
 
 
+@pytest.mark.in_turn
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras writes no SavedModel on torch")
 def test_a_saved_model_draws_by_seed_where_asked(x, tmp_path):
     import tensorflow as tf
@@ -152,6 +154,7 @@ def test_draws_that_cannot_be_exported_are_refused_with_the_way_round(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.in_turn
 def test_a_folder_of_other_things_is_left_alone(x, tmp_path):
     vae = make_vae()
     vae.build((None, N_FEATURES))

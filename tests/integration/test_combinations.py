@@ -153,6 +153,7 @@ def test_many_pairs_of_parts_make_a_step(combination):
     assert np.isfinite(vae.fit(x, batch_size=256, verbose=0).history["loss"]).all()
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("combination", [] if TORCH else cover(1), ids="-".join)
 def test_each_part_is_compiled(combination, tmp_path):
     check(combination, tmp_path)

@@ -117,6 +117,7 @@ def losses(tmp_path_factory):
     return here, json.loads(process.stdout.strip().splitlines()[-1])
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("combination", CHOSEN, ids="-".join)
 def test_another_process_goes_on(losses, combination):
     here, there = losses

@@ -23,6 +23,7 @@ BACKEND = keras.backend.backend()
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.keras"))
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_a_golden_file_computes_what_it_did(path):
     vae, expected = kv.load_model(path), np.load(path.with_suffix(".npz"))
