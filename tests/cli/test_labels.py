@@ -88,9 +88,8 @@ def test_a_run_of_m2_leaves_its_model_and_pictures(folder, m2):
         assert "val_classification_loss" in next(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("run_of", ["m2", "classifier"])
-def test_its_config_repeats_a_run_to_the_same_logs(run_of, request, tmp_path):
-    output, _ = request.getfixturevalue(run_of)
+def test_its_config_repeats_a_run_to_the_same_logs(m2, tmp_path):
+    output, _ = m2
     shutil.copy(output / "config.toml", tmp_path / "run.toml")
     options = ("train", "--no-saved-model", "--config", tmp_path / "run.toml")
     status, text = finish(*options, "--output", tmp_path / "second")

@@ -79,6 +79,7 @@ assert "keras_vae" not in sys.modules  # TensorFlow itself imports Keras
 """
 
 
+@pytest.mark.in_turn
 @no_torch
 def test_saved_model_runs_where_there_is_only_tensorflow(x, trained, expected, tmp_path):
     differences = trained.export(tmp_path / "served")
@@ -132,6 +133,7 @@ def test_images_are_exported_too(tmp_path):
     np.testing.assert_allclose(served.serve(images), vae.reconstruct(images), atol=1e-5)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "parts",
     [

@@ -16,7 +16,7 @@ from helpers import on_one_backend
 
 pytestmark = on_one_backend
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "reproduce"
-EPOCHS = 30
+EPOCHS = 15
 
 
 @pytest.fixture(scope="module")

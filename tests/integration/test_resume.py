@@ -88,6 +88,7 @@ def test_a_killed_run_goes_on_from_its_backup(x, whole, killed):
     assert_continues(fit(make_vae(**parts()), x, 4, callbacks=[backup]), whole)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("callbacks", [[], [EachBatch()]], ids=["device_loop", "keras"])
 def test_a_killed_run_goes_on_from_its_checkpoint(x, whole, killed, callbacks):
     vae = keras.saving.load_model(killed / "2.keras")
