@@ -80,10 +80,12 @@ def test_a_score_depends_on_its_row_alone(vae, name):
     np.testing.assert_allclose(found[7:9], detector.score(x[7:9]), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.xla  # compiled as in the other process
 def test_another_process_gives_the_same_bits(vae, tmp_path):
     x = usual(30)
     np.save(tmp_path / "x.npy", x)
     vae.save(tmp_path / "vae.keras")
+    vae = kv.load_model(tmp_path / "vae.keras")
     detector = kv.AnomalyDetector(vae, "log_likelihood", n_samples=10).calibrate(x, rate=0.1)
     detector.save(tmp_path / "calibration.npz")
     script = (
