@@ -30,7 +30,7 @@ pytest.register_assert_rewrite("contracts")
 BY_XLA = {"loops_by_xla": policy.loops_by_xla, "updates_by_xla": policy.updates_by_xla}
 
 
-# Folders of which TensorFlow and JAX take half each, as do tests marked `in_turn`.
+# Folders of which torch takes all, and TensorFlow and JAX a third each.
 IN_TURN = {
     "callbacks",
     "conditions",
@@ -51,7 +51,7 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what is another backend's turn: torch, which compiles nothing, takes all."""
+    """Leaves out what is another backend's turn; torch, which compiles nothing, takes all."""
     backend = keras.backend.backend()
     if backend == "torch" or config.getoption("whole"):
         return
@@ -68,11 +68,17 @@ def takes_turns(item) -> bool:
 
 
 def turn(item) -> str:
-    """Returns whose turn a test is; of several parameters each value comes up on both."""
+    """Returns whose turn a test is; of several parameters each value comes up on each backend.
+
+    Of what is marked TensorFlow and JAX take half each, as not all of it runs on torch.
+    """
     number = crc32(item.originalname.encode())
     if hasattr(item, "callspec"):
         number += sum(item.callspec.indices.values())
-    return ("tensorflow", "jax")[number % 2]
+    backends = (
+        ["tensorflow", "jax"] if "in_turn" in item.keywords else ["tensorflow", "jax", "torch"]
+    )
+    return backends[number % len(backends)]
 
 
 @pytest.fixture(autouse=True)
