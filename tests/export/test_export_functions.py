@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import N_FEATURES, assert_close, make_vae, to_numpy
+from helpers import N_FEATURES, assert_close, make_vae, on_one_backend, to_numpy
 
 import keras_vae as kv
 
@@ -104,8 +104,7 @@ def test_an_exported_function_that_draws_is_found_where_the_model_does_not():
         endpoint.largest_difference(lambda x: [x + next(again)], (1,))
 
 
-@pytest.mark.in_turn
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras writes no SavedModel on torch")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="JAX: test_export_conditions.py")
 def test_a_saved_model_draws_by_seed_where_asked(x, tmp_path):
     import tensorflow as tf
 
@@ -154,7 +153,7 @@ def test_draws_that_cannot_be_exported_are_refused_with_the_way_round(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.in_turn
+@on_one_backend
 def test_a_folder_of_other_things_is_left_alone(x, tmp_path):
     vae = make_vae()
     vae.build((None, N_FEATURES))
