@@ -19,7 +19,6 @@ if NAME not in ("tensorflow", "jax", "torch"):
     )
 _chosen = importlib.import_module(f"keras_vae.backend.{NAME}")
 
-ASKS_BEFORE_A_CALL = _chosen.ASKS_BEFORE_A_CALL
 COMPILES_EACH_SHAPE = _chosen.COMPILES_EACH_SHAPE
 OPENS_LOADERS_AFTER_EPOCHS = _chosen.OPENS_LOADERS_AFTER_EPOCHS
 OPENS_STREAMS_ONCE_MORE = _chosen.OPENS_STREAMS_ONCE_MORE
@@ -59,7 +58,6 @@ wait_for = _chosen.wait_for
 without_gradients = _chosen.without_gradients
 
 __all__ = [
-    "ASKS_BEFORE_A_CALL",
     "COMPILES_EACH_SHAPE",
     "NAME",
     "OPENS_LOADERS_AFTER_EPOCHS",

@@ -26,7 +26,6 @@ from keras_vae.validation.arguments import plain
 
 __all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for", "without_gradients"]
 
-ASKS_BEFORE_A_CALL = False
 RECORDS_STEPS = False
 COMPILES_EACH_SHAPE = True
 OPENS_LOADERS_AFTER_EPOCHS = False

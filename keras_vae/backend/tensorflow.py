@@ -28,8 +28,6 @@ from keras_vae.validation.arguments import plain
 
 __all__ = ["call_numbers", "compiled_loop", "is_cpu", "to_device", "wait_for", "without_gradients"]
 
-# Whether Keras asks its data whether there is another batch before it calls for a step.
-ASKS_BEFORE_A_CALL = False
 # Whether a loop replays a step that was recorded, where it pays off, and compiles nothing.
 RECORDS_STEPS = False
 # Whether a compiled function takes batches of one size only, as all that XLA compiles.

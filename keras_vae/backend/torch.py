@@ -61,7 +61,6 @@ __all__ = [
     "without_gradients",
 ]
 
-ASKS_BEFORE_A_CALL = True
 RECORDS_STEPS = True
 COMPILES_EACH_SHAPE = False
 OPENS_LOADERS_AFTER_EPOCHS = True

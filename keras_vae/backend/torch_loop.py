@@ -7,10 +7,7 @@ import numpy as np
 import torch
 from keras import ops
 
-from keras_vae.backend.torch_tape import RecordedStep
-
-# As many last batches of an epoch earn a tape as other steps do.
-_RESTS_TO_RECORD = 100
+from keras_vae.backend.torch_tape import STEPS_TO_EARN, RecordedStep
 
 
 def is_cpu() -> bool:
@@ -58,7 +55,7 @@ def compiled_loop(
     if pays_off is not False:
         recorded = RecordedStep(model, step, 0 if pays_off else None)
         # One step of an epoch, or each one where there are fewer rows than a batch has.
-        rest = RecordedStep(model, step, _RESTS_TO_RECORD)
+        rest = RecordedStep(model, step, STEPS_TO_EARN)
 
     def many(data, rows, n_most):
         data = _tensors(data)

@@ -92,9 +92,9 @@ class StreamLoop:
     def __call__(self, *args):
         """Takes JAX's state, if any, and an iterator; returns what the last step does."""
         *state, _ = args
-        if not backend.ASKS_BEFORE_A_CALL:
+        if self.chunk is None:
             self._read()
-        chunk = self.chunk
+        chunk, self.chunk = self.chunk, None
         if self.logs is not None:
             backend.wait_for(self.logs)  # so that few chunks are on the device
         for part in chunk.parts:
@@ -112,11 +112,12 @@ class StreamLoop:
 
     def _read(self):
         """Takes what was read for a call, or ends the epoch."""
-        self.chunk, self.error = self.reader.next()
-        if self.chunk is None or not self.chunk.n_batches:
+        chunk, self.error = self.reader.next()
+        if chunk is None or not chunk.n_batches:
             self.raise_error()
             self._note_end()
             raise StopIteration
+        self.chunk = chunk
 
     def _steps(self, state, chunk, part):
         if isinstance(part, dict):

@@ -15,7 +15,13 @@ EPOCHS = 2
 
 
 @pytest.fixture
-def recorded(monkeypatch):
+def rests():
+    """Returns the recorded steps of last batches, where `recorded` notes them."""
+    return []
+
+
+@pytest.fixture
+def recorded(monkeypatch, rests):
     """Returns the recorded steps of the loops of a test, but for those of last batches."""
     from keras_vae.backend import torch_loop
 
@@ -24,8 +30,7 @@ def recorded(monkeypatch):
     class Noted(torch_loop.RecordedStep):
         def __init__(self, model, step, after):
             super().__init__(model, step, after)
-            if after != torch_loop._RESTS_TO_RECORD:
-                made.append(self)
+            (rests if after == torch_loop.STEPS_TO_EARN else made).append(self)
 
     monkeypatch.setattr(torch_loop, "RecordedStep", Noted)
     yield made

@@ -14,6 +14,7 @@ from tape_runs import (
     assert_same,
     on_torch,
     recorded,
+    rests,
     rows,
     run,
     vae,
@@ -23,7 +24,7 @@ import keras_vae as kv
 from keras_vae.backend import NAME, is_cpu
 
 pytestmark = [on_torch, pytest.mark.usefixtures("recorded")]
-__all__ = ["recorded"]  # a fixture
+__all__ = ["recorded", "rests"]  # fixtures
 on_cpu = pytest.mark.skipif(NAME != "torch" or not is_cpu(), reason="There is a GPU.")
 on_gpu = pytest.mark.skipif(NAME != "torch" or is_cpu(), reason="There is no GPU.")
 

@@ -14,6 +14,7 @@ from tape_runs import (
     assert_same_runs,
     on_torch,
     recorded,
+    rests,
     rows,
     vae,
 )
@@ -21,7 +22,7 @@ from tape_runs import (
 import keras_vae as kv
 
 pytestmark = [on_torch, pytest.mark.usefixtures("recorded")]
-__all__ = ["recorded"]  # a fixture
+__all__ = ["recorded", "rests"]  # fixtures
 
 
 def of_images():

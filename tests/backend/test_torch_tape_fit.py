@@ -19,6 +19,7 @@ from tape_runs import (
     assert_same_runs,
     on_torch,
     recorded,
+    rests,
     rows,
     run,
     vae,
@@ -28,7 +29,7 @@ import keras_vae as kv
 from keras_vae.training import policy
 
 pytestmark = [on_torch, pytest.mark.usefixtures("recorded")]
-__all__ = ["recorded"]  # a fixture
+__all__ = ["recorded", "rests"]  # fixtures
 
 
 def weights():
@@ -90,20 +91,12 @@ def test_streams(kind, recorded):
     assert_recorded(recorded)
 
 
-def test_fewer_rows_than_a_batch_has(monkeypatch):
+def test_fewer_rows_than_a_batch_has(recorded, rests, monkeypatch):
     from keras_vae.backend import torch_loop
 
-    rests = []
-
-    class Noted(torch_loop.RecordedStep):
-        def __init__(self, *args):
-            super().__init__(*args)
-            rests.append(self)
-
-    monkeypatch.setattr(torch_loop, "RecordedStep", Noted)
-    monkeypatch.setattr(torch_loop, "_RESTS_TO_RECORD", 3)
+    monkeypatch.setattr(torch_loop, "STEPS_TO_EARN", 3)
     assert_same_runs(vae, adam(), x=rows()[: BATCH - 3], epochs=8)
-    assert [each.n_replayed for each in rests] == [0, 4]  # after three, and the one recorded
+    assert [each.n_replayed for each in (*recorded, *rests)] == [0, 4]  # after 3, and one recorded
 
 
 def test_twenty_steps_give_the_losses_of_keras(recorded):
@@ -116,7 +109,7 @@ def test_twenty_steps_give_the_losses_of_keras(recorded):
 def test_other_kinds_of_numbers_are_recorded_anew(recorded, monkeypatch):
     from keras_vae.backend.torch_tape import recorded_step
 
-    monkeypatch.setattr(recorded_step, "_STEPS_TO_EARN", 0)
+    monkeypatch.setattr(recorded_step, "STEPS_TO_EARN", 0)
 
     def both(on):
         model, _ = run(vae, adam(), on)
@@ -186,7 +179,7 @@ CALLBACKS = {
 def test_what_callbacks_set_acts_from_the_next_step_on(name, earned, recorded, monkeypatch):
     from keras_vae.backend.torch_tape import recorded_step
 
-    monkeypatch.setattr(recorded_step, "_STEPS_TO_EARN", 0 if earned else 1000)
+    monkeypatch.setattr(recorded_step, "STEPS_TO_EARN", 0 if earned else 1000)
     make, callback, n_recordings = CALLBACKS[name]
     model, _ = run(make, adam(clipnorm=10.0), True, callbacks=[callback()])
     other, _ = run(make, adam(clipnorm=10.0), False, callbacks=[callback()])
@@ -364,10 +357,11 @@ def test_steps_that_compute_much_are_recorded_on_the_way(recorded, monkeypatch):
     assert len(recorded) == 1 and recorded[0].n_recordings == 1
 
 
-def test_a_model_goes_with_its_tape(recorded):
+def test_a_model_goes_with_its_tape(recorded, rests):
     model, _ = run(vae, adam(), True)
     reference = weakref.ref(model)
     recorded.clear()
+    rests.clear()
     del model
     gc.collect()
     assert reference() is None

@@ -12,8 +12,6 @@ from scipy import sparse
 
 import keras_vae as kv
 
-BACKEND = keras.backend.backend()
-
 
 @pytest.fixture(scope="module")
 def runs():

@@ -6,6 +6,6 @@ check.py (the first step twice), cuda_graph.py (a whole step at once, on a GPU),
 (when to record, and when not).
 """
 
-from keras_vae.backend.torch_tape.recorded_step import RecordedStep
+from keras_vae.backend.torch_tape.recorded_step import STEPS_TO_EARN, RecordedStep
 
-__all__ = ["RecordedStep"]
+__all__ = ["STEPS_TO_EARN", "RecordedStep"]

@@ -15,7 +15,7 @@ from keras_vae.backend.torch_tape.state import State
 from keras_vae.backend.torch_tape.work import Work
 
 # A recording takes as long as it saves in so many steps.
-_STEPS_TO_EARN = 100
+STEPS_TO_EARN = 100
 # Of floating-point operations in steps without a tape: a second of a core, of which a tape takes
 # away a tenth to a half. Not a time, so that runs of one seed are the same.
 _WORK_TO_EARN = 5e10
@@ -48,7 +48,7 @@ class RecordedStep:
         """Makes a step on each batch, at least one; returns the logs of the last one."""
         logs: dict = {}
         first = next(batches)
-        if self._marks(first) != self.marks:
+        if self.tape is not None and self._marks(first) != self.marks:
             self.tape = None
         batches = itertools.chain([first], batches)
         while self.tape is None:
@@ -60,7 +60,7 @@ class RecordedStep:
         return logs if following is None else self._replay(itertools.chain([following], batches))
 
     def _is_earned(self):
-        if self.n_replayed < _STEPS_TO_EARN * self.n_recordings:
+        if self.n_replayed < STEPS_TO_EARN * self.n_recordings:
             return False
         return self.work >= _WORK_TO_EARN if self.after is None else self.n_made >= self.after
 
