@@ -3,6 +3,7 @@
 import collections
 import itertools
 import random
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -167,6 +168,9 @@ class Stream(Source):
 class TensorFlowStream(Stream):
     """A `tf.data.Dataset`."""
 
+    def open(self) -> Iterator[Arrays]:
+        return _let_go_elsewhere(self.name, [iter(self.stream)])
+
     def use_up(self) -> None:
         if backend.OPENS_STREAMS_ONCE_MORE:
             iter(self.stream)  # a shuffled one has another order each time
@@ -186,6 +190,18 @@ class Loader(Stream):
     def use_up(self) -> None:
         if backend.OPENS_LOADERS_AFTER_EPOCHS:
             iter(self.stream)  # which draws a seed, so that a shuffled one has another order
+
+
+def _let_go_elsewhere(name, held):
+    """Reads a list's one iterator, and drops it in a thread of its own.
+
+    Where an iterator of tf.data ends, its tuner may miss that it shall, and it waits until that
+    wakes by itself: the later the longer, up to a minute.
+    """
+    try:
+        yield from _read(name, held[0])
+    finally:
+        threading.Thread(target=held.clear, daemon=True).start()
 
 
 def _read(name, batches):

@@ -1,6 +1,7 @@
 """The loop over streams: errors, ends, back pressure, and where Keras's own loop runs instead."""
 
 import itertools
+import queue
 import threading
 import traceback
 
@@ -12,6 +13,7 @@ from data_forms import generator, memory_map, tf_dataset
 from helpers import make_vae
 
 from keras_vae.training import device_loop
+from keras_vae.training.sources import of_stream
 
 BACKEND = keras.backend.backend()
 
@@ -94,6 +96,38 @@ def test_an_error_of_the_source_is_raised_after_the_batches_before_it(vae, x, n,
     assert not readers()
     vae.fit(tf_dataset(x), verbose=0)  # and the model goes on
     assert n_steps(vae) == n + 8
+
+
+@pytest.mark.parametrize("n", [2, 3, 10], ids=["within", "at the last batch", "after it"])
+def test_an_iterator_of_tf_data_ends_in_a_thread_of_its_own(x, n):
+    ended = queue.SimpleQueue()
+
+    class Iterator:
+        def __init__(self):
+            self.left = 3
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            if not self.left:
+                raise StopIteration
+            self.left -= 1
+            return (x,)
+
+        def __del__(self):  # that of tf.data may sleep here
+            ended.put(threading.current_thread())
+
+    class Dataset:
+        element_spec = None
+
+        def __iter__(self):
+            return Iterator()
+
+    batches = of_stream("x", Dataset()).open()
+    assert len(list(itertools.islice(batches, n))) == min(n, 3)
+    del batches
+    assert ended.get(timeout=10) is not threading.current_thread()
 
 
 def test_an_error_while_validating(vae, x):
