@@ -3,6 +3,7 @@
 import copy
 import functools
 import itertools
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,6 +72,24 @@ def length(stream) -> int | None:
         return len(stream)
     except TypeError:
         return None
+
+
+def once_through(stream) -> Iterator:
+    """Returns an iterator over the batches of a stream."""
+    iterator = iter(stream)
+    return _let_go_elsewhere([iterator]) if is_tf_dataset(stream) else iterator
+
+
+def _let_go_elsewhere(held):
+    """Yields what the one iterator of a list does, and drops it in a thread of its own.
+
+    Where an iterator of tf.data ends, its tuner may miss that it shall, and it waits until that
+    wakes by itself: the later the longer, up to a minute.
+    """
+    try:
+        yield from held[0]
+    finally:
+        threading.Thread(target=held.clear, daemon=True).start()
 
 
 def _checked(name, batches):
@@ -164,7 +183,7 @@ def stream_batches(name: str, stream) -> Iterator[Batch]:
     if batches is None:
         raise ValueError(f"{name} has no end. Pass a stream that goes through the data once.")
     number = -1
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(once_through(batches)):
         yield as_batch(name, number, batch)
     if number < 0:
         raise _empty(name)

@@ -3,7 +3,6 @@
 import collections
 import itertools
 import random
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -162,14 +161,11 @@ class Stream(Source):
         self.n_batches = streams.length(stream)
 
     def open(self) -> Iterator[Arrays]:
-        return _read(self.name, iter(self.stream))
+        return _read(self.name, streams.once_through(self.stream))
 
 
 class TensorFlowStream(Stream):
     """A `tf.data.Dataset`."""
-
-    def open(self) -> Iterator[Arrays]:
-        return _let_go_elsewhere(self.name, [iter(self.stream)])
 
     def use_up(self) -> None:
         if backend.OPENS_STREAMS_ONCE_MORE:
@@ -190,18 +186,6 @@ class Loader(Stream):
     def use_up(self) -> None:
         if backend.OPENS_LOADERS_AFTER_EPOCHS:
             iter(self.stream)  # which draws a seed, so that a shuffled one has another order
-
-
-def _let_go_elsewhere(name, held):
-    """Reads a list's one iterator, and drops it in a thread of its own.
-
-    Where an iterator of tf.data ends, its tuner may miss that it shall, and it waits until that
-    wakes by itself: the later the longer, up to a minute.
-    """
-    try:
-        yield from _read(name, held[0])
-    finally:
-        threading.Thread(target=held.clear, daemon=True).start()
 
 
 def _read(name, batches):
