@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import io
 import math
 import zipfile
@@ -114,19 +115,28 @@ def read_npz(body: bytearray, names: list[str], model: Model, max_bytes: int) ->
 
 def parse_npy(name: str, body: bytearray, model: Model) -> np.ndarray:
     """Gives the array of a .npy file, of any dtype. Nothing is allocated on its header's word."""
-    file, form = io.BytesIO(memoryview(body)[: 2**17]), np.lib.format
-    headers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+    # Its version is the seventh byte; then comes how long the header is, in two bytes or four.
+    fixed = 10 if body[6:7] == b"\1" else 12
+    end = fixed + int.from_bytes(body[8:fixed], "little")
     try:
-        shape, fortran_order, dtype = headers[form.read_magic(file)](file)
+        shape, fortran_order, dtype = npy_header(bytes(body[: min(end, 2**17)]))
     except Exception:  # NumPy's parser lets errors of many kinds through
         raise HTTPException(400, "The body is not a .npy file. Write it by numpy.save.") from None
     if dtype.hasobject:
         raise HTTPException(400, "The .npy file holds pickled Python objects. Send numbers.")
     model.check(name, dtype, shape)
-    if math.prod(shape) * dtype.itemsize != len(body) - file.tell():
+    if math.prod(shape) * dtype.itemsize != len(body) - end:
         raise HTTPException(400, "The .npy file is cut short, or its header is wrong.")
-    array = np.frombuffer(body, dtype, offset=file.tell())
+    array = np.frombuffer(body, dtype, offset=end)
     return array.reshape(shape, order="F" if fortran_order else "C")
+
+
+@functools.lru_cache(maxsize=16)  # most clients send one shape, and NumPy parses it as Python
+def npy_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Gives the shape, whether the order is Fortran's, and the dtype of a .npy file."""
+    file, form = io.BytesIO(head), np.lib.format
+    headers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+    return headers[form.read_magic(file)](file)
 
 
 ZIP_FILES = 1000  # a file of the list of a zip takes kilobytes, and an array may look like one
@@ -160,6 +170,6 @@ def as_dtype(name: str, array: np.ndarray, dtype: str, may_be_unknown: bool) -> 
     if dtype == "int32":
         if not (found == array).all():
             raise HTTPException(422, f"{name} must hold whole numbers, as int32.")
-    elif not (np.isfinite(found) | (np.isnan(found) & may_be_unknown)).all():
+    elif not (np.isfinite(found).all() or (may_be_unknown and not np.isinf(found).any())):
         raise HTTPException(422, f"{name} has NaN or infinite values, as float32. Send finite.")
     return found
