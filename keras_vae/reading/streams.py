@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_vae.reading import loaders
 from keras_vae.reading.batch import Batch, flat, opened, packed
 from keras_vae.reading.forms import as_data, as_labels, has_rows
 from keras_vae.reading.lazy_rows import LazyRows, as_sparse_rows
@@ -76,8 +77,9 @@ def length(stream) -> int | None:
 
 def once_through(stream) -> Iterator:
     """Returns an iterator over the batches of a stream."""
-    iterator = iter(stream)
-    return _let_go_elsewhere([iterator]) if is_tf_dataset(stream) else iterator
+    if is_loader(stream):
+        return loaders.batches_of(stream)
+    return _let_go_elsewhere([iter(stream)]) if is_tf_dataset(stream) else iter(stream)
 
 
 def _let_go_elsewhere(held):
