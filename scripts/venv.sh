@@ -1,5 +1,9 @@
 # Sourced by the other scripts: makes virtual environments and installs into them.
 
+# pip compiles none of what it installs, which takes as long as to install it: Python compiles what
+# is imported, once, where it may write that down.
+unset PYTHONDONTWRITEBYTECODE
+
 # Usage: ensure_venv GROUP or ensure_venv EXTRAS   e.g. ensure_venv dev, ensure_venv plots,jax
 # The package with a dependency group of pyproject.toml or with extras, in .venv.
 ensure_venv() {
@@ -24,7 +28,7 @@ ensure_installed() {
   if ! cat pyproject.toml scripts/constraints.txt | cmp -s - "$stamp"; then
     echo "Installing $title into $venv; the first time takes a few minutes ..."
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "pip>=25.1" # for --group
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
       --constraint scripts/constraints.txt "$@"
     cat pyproject.toml scripts/constraints.txt >"$stamp"
   fi

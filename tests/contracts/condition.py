@@ -69,6 +69,7 @@ def given(condition, values, training=False):
     return {name: to_numpy(tensor) for name, tensor in found.as_outputs().items()}
 
 
+@pytest.mark.in_turn
 class ConditionContract:
     """Tests of a condition; a subclass gives the fixtures `make` and `values`.
 

@@ -33,6 +33,7 @@ def given(vae, classes):
     return vae.prior.given(vae.condition.given(np.asarray(classes, "int32")))
 
 
+@pytest.mark.in_turn
 class ConditionalPriorContract(common.SharesTraining):
     """Tests of a conditional prior; a subclass gives the fixture `make`."""
 

@@ -19,6 +19,7 @@ import keras_vae as kv
 N_DRAWS, BATCH = 5, 4
 
 
+@pytest.mark.in_turn
 class LikelihoodContract:
     """Tests of a likelihood; a subclass gives the fixture `make`.
 

@@ -29,6 +29,7 @@ class Nothing(kv.objectives.Penalty):
         return {"loss": 0.0 * self.strength, "nothing": 0.0}
 
 
+@pytest.mark.in_turn
 class ObjectiveContract(common.SharesTraining):
     """Tests of an objective; a subclass gives the fixture `make`."""
 

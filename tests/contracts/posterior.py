@@ -20,6 +20,7 @@ from keras_vae import distributions
 PRIORS = {"real": "standard_normal", "sphere": "uniform_on_sphere"}
 
 
+@pytest.mark.in_turn
 class PosteriorContract(common.SharesTraining):
     """Tests of a posterior's head; a subclass gives the fixture `make`."""
 

@@ -23,6 +23,7 @@ def _other(prior) -> str:
     return "uniform_on_sphere" if prior.support == "sphere" else "standard_normal"
 
 
+@pytest.mark.in_turn
 class PriorContract(common.SharesTraining):
     """Tests of a prior; a subclass gives the fixture `make`."""
 

@@ -1,7 +1,12 @@
 """Batches of torch DataLoaders, beside torch's own."""
 
+import keras
 import numpy as np
 import pytest
+
+if keras.backend.backend() != "torch":
+    pytest.skip("does not depend on the backend, and torch is imported", allow_module_level=True)
+
 import torch
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
