@@ -26,6 +26,8 @@ def serve(
     head_seconds: Annotated[float, typer.Option(
         help="In which the head of a request has come, or it gets 408.")] = 10.0,
     body_seconds: Annotated[float, typer.Option(help="In which its body has come.")] = 60.0,
+    answer_seconds: Annotated[float, typer.Option(
+        help="In which a client takes what it is sent of its answer.")] = 60.0,
     stop_seconds: Annotated[float, typer.Option(
         help="In which requests are answered when the server is stopped.")] = 30.0,
     access_log: Annotated[bool, typer.Option(
@@ -50,7 +52,7 @@ def serve(
     named = {
         "host": host, "port": port, "max-mib": max_mib, "max-requests": max_requests,
         "max-rows": max_rows, "head-seconds": head_seconds, "body-seconds": body_seconds,
-        "stop-seconds": stop_seconds,
+        "answer-seconds": answer_seconds, "stop-seconds": stop_seconds,
     }  # fmt: skip
     options = [f"--{name}={value}" for name, value in named.items()]
     options += ["--access-log"] if access_log else []

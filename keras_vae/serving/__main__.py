@@ -35,12 +35,11 @@ def parse_args() -> argparse.Namespace:
     add("max-rows", int, 64, "samples of one call of the model, of all clients; 1 batches none")
     add("head-seconds", float, 10.0, "in which the head of a request has come, or it gets 408")
     add("body-seconds", float, 60.0, "in which its body has come")
+    add("answer-seconds", float, 60.0, "in which a client takes what it is sent of its answer")
     add("stop-seconds", float, 30.0, "in which requests are answered when the server is stopped")
     parser.add_argument("--access-log", action="store_true", help="log a line for each request")
     args = parser.parse_args()
-    numbers = {
-        k: v for k, v in vars(args).items() if k.startswith(("max_", "head", "body", "stop"))
-    }
+    numbers = {k: v for k, v in vars(args).items() if k.startswith("max_") or "seconds" in k}
     if not 0 <= args.port <= 65535:
         parser.error("--port must lie between 0 and 65535")
     for name, value in numbers.items():
@@ -66,6 +65,7 @@ def main() -> None:
         reason = str(error).partition("\n")[0] or "interrupted"
         raise SystemExit(f"cannot serve '{args.model}': {reason}") from None
     Connection.head_seconds = limits.head_seconds
+    Connection.answer_seconds = args.answer_seconds
     Connection.most = most_connections()
     uvicorn.run(
         app,

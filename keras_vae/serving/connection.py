@@ -7,7 +7,6 @@ from http import HTTPStatus
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-TAKE_SECONDS = 60.0  # in which a client takes a part of its answer
 STOP_SECONDS = 2.0  # in which a body that is on its way when the server stops has come
 
 
@@ -18,10 +17,12 @@ class Connection(H11Protocol):
 
     Attributes:
         head_seconds: in which the head of a request has come.
+        answer_seconds: in which a client takes what it is sent of its answer.
         most: connections that are open at once, or None.
     """
 
     head_seconds = 10.0
+    answer_seconds = 60.0
     most: int | None = None
 
     def connection_made(self, transport) -> None:
@@ -47,7 +48,7 @@ class Connection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.set_deadline("answer", TAKE_SECONDS, self.transport.abort)
+        self.set_deadline("answer", self.answer_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -31,8 +31,8 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(model):
     """A server that waits half a second for its clients, and takes one request at once."""
-    options = ("--max-mib", "4", "--max-requests", "1", "--head-seconds", "0.5")
-    server = Server("onnx", *model, *options, "--body-seconds", "0.5")
+    seconds = [f"--{what}-seconds=0.5" for what in ("head", "body", "answer")]
+    server = Server("onnx", *model, "--max-mib", "4", "--max-requests", "1", *seconds)
     yield server
     _, log = server.stop()
     assert "Traceback" not in log
@@ -83,6 +83,24 @@ def large_json(rows=50_000):
 def under_way(server):
     _, _, text = server.request("GET", "/metrics")
     return b"\nkeras_vae_requests_under_way 1\n" in text
+
+
+def test_an_answer_that_nobody_takes_is_not_kept(server):
+    """It has 20 MB, more than the system holds for a client."""
+    body = npy(np.zeros((150_000, 2, 3), "float32"))
+    head = f"POST /reconstruct HTTP/1.1\r\nHost: here\r\nContent-Type: {NPY}\r\n"
+    with server.connect() as client:
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        wait_until(lambda: under_way(server))
+        wait_until(lambda: not under_way(server))
+        found = ended(client)
+    assert found.startswith(b"HTTP/1.1 200") and not found.endswith(b"]}\r\n0\r\n\r\n")
+
+
+def wait_until(is_so):
+    end = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < end
 
 
 def test_no_more_requests_are_taken_than_there_is_room_for(server):
