@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import keras
+import mnist_data
 import numpy as np
 from keras import layers, ops
 
@@ -34,11 +35,7 @@ PUBLISHED = {1: (100.4, 71.8), 2: (61.9, 51.0), 3: (25.4, 24.2)}  # network, CVA
 
 def mnist(path: Path | None) -> tuple:
     """Returns the digits' intensities in [0, 1], `(n, 28, 28)`, and classes: train, then test."""
-    if path is None:
-        (x, c), (x_test, c_test) = keras.datasets.mnist.load_data()
-    else:
-        with np.load(path) as arrays:
-            x, c, x_test, c_test = (arrays[k] for k in ("x_train", "y_train", "x_test", "y_test"))
+    x, c, x_test, c_test = mnist_data.load(path)
     return (x / 255).astype("float32"), c, (x_test / 255).astype("float32"), c_test
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import mnist_data
 import numpy as np
 from keras import layers
 from sklearn.linear_model import LogisticRegression
@@ -49,11 +50,7 @@ CODES = Settings(500, 10, 1.0, "gaussian", "decoder", 50, 300, 100, 3e-3)
 
 def digits(path: Path | None) -> tuple:
     """Returns 50,000 digits to train on and 10,000 to test, as vectors in [0, 1], with classes."""
-    if path is None:
-        (x, y), (x_test, y_test) = keras.datasets.mnist.load_data()
-    else:
-        with np.load(path) as file:
-            x, y, x_test, y_test = (file[f"{k}_{s}"] for s in ("train", "test") for k in "xy")
+    x, y, x_test, y_test = mnist_data.load(path)
     flat = [images.reshape(len(images), -1).astype("float32") / 255 for images in (x, x_test)]
     return flat[0][:50_000], y[:50_000].astype(int), flat[1], y_test.astype(int)
 

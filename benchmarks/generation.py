@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import keras
+import mnist_data
 import numpy as np
 from mnist_elbo import binarized_digits
 from variants import make_vae, train
@@ -34,11 +35,7 @@ PRIORS = {
 
 def grey_digits(path: Path | None) -> tuple:
     """Returns training digits with their labels, and test digits, in [0, 1]."""
-    if path is None:
-        (x, y), (x_test, _) = keras.datasets.mnist.load_data()
-    else:
-        with np.load(path) as arrays:
-            x, y, x_test = (arrays[name] for name in ("x_train", "y_train", "x_test"))
+    x, y, x_test, _ = mnist_data.load(path)
     return (x / 255).astype("float32"), y, (x_test / 255).astype("float32")
 
 

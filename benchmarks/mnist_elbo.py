@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import keras
+import mnist_data
 import numpy as np
 
 import keras_vae as kv
@@ -17,11 +18,7 @@ import keras_vae as kv
 
 def binarized_digits(path: Path | None) -> tuple[np.ndarray, np.ndarray]:
     """Returns the training and the test digits, `(n, 784)`, in {0, 1}."""
-    if path is None:
-        (x_train, _), (x_test, _) = keras.datasets.mnist.load_data()
-    else:
-        with np.load(path) as arrays:
-            x_train, x_test = arrays["x_train"], arrays["x_test"]
+    x_train, _, x_test, _ = mnist_data.load(path)
     rng = np.random.default_rng(0)
     return tuple(
         (rng.random((len(x), 784)) < x.reshape(-1, 784) / 255).astype("float32")
