@@ -1,6 +1,6 @@
 """How time and memory of `fit`, `encode`, `log_likelihood` and `sample` grow with size.
 
-    python benchmarks/scale.py --out scale.json            # some 15 minutes on two cores
+    python benchmarks/scale.py --out scale.json            # some 6 minutes on two cores
     python benchmarks/scale.py --quick
     python benchmarks/scale.py --out scale.json --report   # laws of what was measured, nothing more
 

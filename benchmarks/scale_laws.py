@@ -119,7 +119,8 @@ def report(axes: list, results: list[dict], plot: Path | None) -> None:
             )
         drawn.append((axis, values, found, laws))
     _print_messages(axes, results)
-    _print_prediction({(axis.start.does, axis.name): laws for axis, _, _, laws in drawn}, axes)
+    one_process = [(axis, laws) for axis, _, _, laws in drawn if not axis.start.engine]
+    _print_prediction({(axis.start.does, axis.name): laws for axis, laws in one_process}, axes)
     if plot:
         _draw(drawn, plot)
 
