@@ -30,7 +30,7 @@ pytest.register_assert_rewrite("contracts")
 BY_XLA = {"loops_by_xla": policy.loops_by_xla, "updates_by_xla": policy.updates_by_xla}
 
 
-# Folders of which torch takes all, and TensorFlow and JAX a third each.
+# Folders of which torch takes all, and TensorFlow and JAX a quarter each.
 IN_TURN = {
     "callbacks",
     "conditions",
@@ -68,16 +68,14 @@ def takes_turns(item) -> bool:
 
 
 def turn(item) -> str:
-    """Returns whose turn a test is; of several parameters each value comes up on each backend.
+    """Returns whose turn a test is; the values of a parameter take turns.
 
     Of what is marked TensorFlow and JAX take half each, as not all of it runs on torch.
     """
     number = crc32(item.originalname.encode())
     if hasattr(item, "callspec"):
         number += sum(item.callspec.indices.values())
-    backends = (
-        ["tensorflow", "jax"] if "in_turn" in item.keywords else ["tensorflow", "jax", "torch"]
-    )
+    backends = ["tensorflow", "jax"] + 2 * ["torch"] * ("in_turn" not in item.keywords)
     return backends[number % len(backends)]
 
 
