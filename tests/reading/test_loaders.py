@@ -52,6 +52,20 @@ class Doubled(TensorDataset):
         return tuple(2 * part for part in super().__getitem__(i))
 
 
+class Backwards(DataLoader):
+    def __iter__(self):
+        return iter(list(super().__iter__())[::-1])
+
+
+class Foreign:
+    """Of another library, with batches of its own."""
+
+    collate_fn = None
+
+    def __iter__(self):
+        return iter([[X[:2]], [X[2:]]])
+
+
 def first(rows):
     return rows[0]
 
@@ -64,8 +78,10 @@ def first(rows):
         DataLoader(DATA, 5, collate_fn=first),
         DataLoader(DATA, batch_size=None),
         DataLoader(DATA, 5, num_workers=1),
+        Backwards(DATA, 5),
+        Foreign(),
     ],
-    ids=["a class of its own", "a subset", "a collate function", "rows", "workers"],
+    ids=["a class", "a subset", "a collate function", "rows", "workers", "a loader", "a library"],
 )
 def test_others_are_read_by_torch(loader):
     assert isinstance(batches_of(loader), type(iter(loader)))
