@@ -233,7 +233,12 @@ def dropped_iwae():
 
 BY_ROW = {
     "free_bits": lambda: {"objective": kv.objectives.FreeBits(0.05)},
+    "capacity": lambda: {"objective": "capacity"},
     "iwae": dropped_iwae,
+    "dreg": lambda: {"objective": kv.objectives.IWAE(3, "doubly_reparameterized")},
+    "stl": lambda: {"objective": kv.objectives.IWAE(3, "sticking_the_landing")},
+    "ciwae": lambda: {"objective": kv.objectives.CIWAE(3)},
+    "miwae": lambda: {"objective": kv.objectives.MIWAE(2, 3)},
     "piwae": lambda: {"objective": kv.objectives.PIWAE(2, 3)},
     "three draws": lambda: {"encoder": kv.VariationalEncoder(3, n_samples=3)},
     "mixture": lambda: {"objective": "iwae", "prior": kv.priors.GaussianMixture(3)},
